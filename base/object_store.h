@@ -1,7 +1,7 @@
 // ObjectStore: one bucket of versioned objects, as S3 defines it. The central interface of pailfs.
 //
-// Implementations: store/embedded_bucket.h, store/memory_store.h (the reference), later s3client. Decorators wrap one
-// concern each (store/metered_store.h, tests/support/faulty_store.h). One conformance suite runs over all:
+// Implementations: store/embedded_store.h, tests/support/memory_store.h (the reference), later s3client. Decorators wrap one
+// concern each (base/metered_store.h, tests/support/faulty_store.h). One conformance suite runs over all:
 // tests/conformance.
 //
 // Blocking; thread-safe unless said otherwise. Every call takes an OpContext and gives up with kCancelled or kTimedOut
