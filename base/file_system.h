@@ -86,6 +86,8 @@ class FileSystem {
   // Takes an exclusive flock(2) and writes our pid into the file. kBusy, naming the holder's pid, when it is taken.
   virtual Result<std::unique_ptr<FileLock>> Lock(const std::string& path) = 0;
   virtual Result<SpaceInfo> Space(const std::string& path) = 0;
+  // syncfs(2): everything written to the file system of `path` is on the disk.
+  virtual Status SyncAll(const std::string& path) = 0;
 };
 
 // The real one.
