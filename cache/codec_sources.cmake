@@ -1,0 +1,1 @@
+set(PAILFS_CACHE_CODEC_SOURCES block_map.cc key_names.cc metadata_codec.cc posix_acl.cc readahead.cc upload_plan.cc)

@@ -1,0 +1,426 @@
+#include "cache/core.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "cache/key_names.h"
+
+namespace pailfs::cache {
+namespace {
+
+constexpr uint64_t kLocalNumberBit = 1ULL << 63;
+constexpr uint64_t kNumbersReserved = 4096;
+constexpr size_t kTrimAttempts = 16;
+// A file that is open for writing is uploaded only after it has been left alone for this long, or has been dirty for so long.
+constexpr int64_t kOpenForWriteDelayNs = 15'000'000'000;
+constexpr int64_t kLongestDirtyNs = 120'000'000'000;
+// How long a directory's marker waits for the directory's dirty entries.
+constexpr int64_t kMarkerPatienceNs = 30'000'000'000;
+constexpr int64_t kFirstRetryNs = 500'000'000;
+constexpr int64_t kLastRetryNs = 60'000'000'000;
+
+}  // namespace
+
+Core::Core(FileSystem& files_in, ObjectStore& store_in, Clock& clock_in, Random& random_in, Metrics& metrics_in,
+           MountOptions options_in)
+    : files(files_in),
+      store(store_in),
+      clock(clock_in),
+      random(random_in),
+      metrics(metrics_in),
+      options(std::move(options_in)),
+      capabilities(store_in.capabilities()) {}
+
+std::string Core::DataPath(Ino ino) const {
+  char name[32];
+  std::snprintf(name, sizeof name, "/data/%02x/%016llx", static_cast<unsigned>(ino & 0xff),
+                static_cast<unsigned long long>(ino));
+  return options.directory + name;
+}
+
+std::string Core::OperationToken(Ino ino, uint64_t operation) const { return StrCat(mount_id, ".", ino, ".", operation); }
+
+// --- the table ---
+
+InodePtr Core::Cached(Ino ino) {
+  const auto it = table_.find(ino);
+  if (it == table_.end()) return nullptr;
+  Touch(it->second);
+  return it->second;
+}
+
+void Core::Touch(const InodePtr& inode) { recency_.splice(recency_.end(), recency_, inode->recency); }
+
+InodePtr Core::Insert(InodeRecord record, bool in_meta) {
+  auto inode = std::make_shared<Inode>(std::move(record), in_meta);
+  if (inode->record.IsDirectory()) inode->known = db->ListingComplete(inode->ino);
+  inode->recency = recency_.insert(recency_.end(), inode->ino);
+  table_[inode->ino] = inode;
+  TrimTable();
+  return inode;
+}
+
+void Core::ForgetCached(Ino ino) {
+  const auto it = table_.find(ino);
+  if (it == table_.end()) return;
+  recency_.erase(it->second->recency);
+  table_.erase(it);
+}
+
+bool Core::CanLeaveMemory(const Inode& inode) const {
+  return !inode.in_meta && inode.opens == 0 && inode.directory_opens == 0 && !inode.stepping && !inode.loading &&
+         inode.dirty_order == 0;
+}
+
+void Core::TrimTable() {
+  for (size_t attempt = 0; attempt < kTrimAttempts && table_.size() > options.max_cached_inodes; ++attempt) {
+    const InodePtr& oldest = table_.at(recency_.front());
+    // One reference is the table's.
+    if (oldest.use_count() == 1 && CanLeaveMemory(*oldest)) {
+      table_.erase(recency_.front());
+      recency_.pop_front();
+    } else {
+      recency_.splice(recency_.end(), recency_, recency_.begin());
+    }
+  }
+}
+
+Result<InodePtr> Core::Get(Ino ino) {
+  if (InodePtr cached = Cached(ino)) return cached;
+  ASSIGN_OR_RETURN(auto found, db->FindInode(ino));
+  if (!found) return Error{Errc::kStale, "the file is gone"};
+  return Insert(std::move(found->record), found->in_meta);
+}
+
+Result<InodePtr> Core::GetDirectory(Ino ino) {
+  ASSIGN_OR_RETURN(InodePtr inode, Get(ino));
+  if (!inode->record.IsDirectory()) return Error{Errc::kNotADirectory, "not a directory"};
+  return inode;
+}
+
+Attributes Core::AttributesOf(const Inode& inode) {
+  Attributes attributes = inode.record.ToAttributes();
+  if (options.uid) attributes.uid = *options.uid;
+  if (options.gid) attributes.gid = *options.gid;
+  // With entries unknown the number of subdirectories is unknown too; 1 tells find(1) not to rely on it.
+  if (inode.record.IsDirectory() && !inode.known && inode.record.parent != 0) attributes.nlink = 1;
+  return attributes;
+}
+
+Result<Attributes> Core::AttributesOf(Ino ino) {
+  if (const auto it = table_.find(ino); it != table_.end()) {
+    Attributes attributes = AttributesOf(*it->second);
+    InodeContent& content = it->second->content;
+    MutexLock lock(content.mu);
+    if (content.loaded && content.exists && it->second->record.limit() == 0) {
+      attributes.allocated_bytes = content.allocated_bytes;
+    }
+    return attributes;
+  }
+  ASSIGN_OR_RETURN(auto found, db->FindInode(ino));
+  if (!found) return Error{Errc::kStale, "the file is gone"};
+  Inode inode(std::move(found->record), found->in_meta);
+  if (inode.record.IsDirectory()) inode.known = db->ListingComplete(ino);
+  return AttributesOf(inode);
+}
+
+// --- numbers ---
+
+uint64_t Core::NextScalar(std::string_view name, uint64_t& next, uint64_t& limit, Transaction& txn) {
+  if (next >= limit) {
+    limit = next + kNumbersReserved;
+    std::string value;
+    PutBig64(value, limit);
+    db->PutScalar(txn, name, value);
+  }
+  return next++;
+}
+
+Ino Core::NewNumber(Transaction& txn) { return kLocalNumberBit | NextScalar("next_number", next_number, number_limit, txn); }
+
+uint64_t Core::NewOperation(Transaction& txn) {
+  return NextScalar("next_operation", next_operation, operation_limit, txn);
+}
+
+Result<Ino> Core::NumberOf(std::string_view key, std::string_view etag, int64_t last_modified_us, Transaction& txn) {
+  const Ino derived = StableHash64(StrCat(key, '\0', etag, '\0', last_modified_us)) & ~kLocalNumberBit;
+  if (derived <= kRootIno) return NewNumber(txn);
+  if (table_.contains(derived)) return NewNumber(txn);
+  ASSIGN_OR_RETURN(const auto taken, db->FindInode(derived));
+  return taken ? NewNumber(txn) : derived;
+}
+
+// --- places ---
+
+Result<std::string> Core::DirectoryPrefix(Ino dir) {
+  std::vector<std::string> segments;
+  for (Ino at = dir; at != kRootIno;) {
+    ASSIGN_OR_RETURN(const InodePtr inode, Get(at));
+    if (inode->record.parent == 0) return Error{Errc::kStale, "the directory is gone"};
+    segments.push_back(KeySegmentOfName(inode->record.name));
+    at = inode->record.parent;
+  }
+  std::string prefix = options.prefix;
+  for (auto segment = segments.rbegin(); segment != segments.rend(); ++segment) {
+    prefix.append(*segment);
+    prefix.push_back('/');
+  }
+  return prefix;
+}
+
+Result<std::string> Core::TargetKey(const Inode& inode) {
+  if (inode.ino == kRootIno) return options.prefix.empty() ? StrCat(kReservedPrefix, "root") : options.prefix;
+  if (inode.record.parent == 0) return Error{Errc::kStale, "the file is gone"};
+  ASSIGN_OR_RETURN(std::string key, DirectoryPrefix(inode.record.parent));
+  key.append(KeySegmentOfName(inode.record.name));
+  if (inode.record.IsDirectory()) key.push_back('/');
+  if (key.size() > kMaxKeyBytes) {
+    return Error{Errc::kNameTooLong, StrCat("the path is longer than the ", kMaxKeyBytes, " bytes of an object key")};
+  }
+  return key;
+}
+
+std::string Core::PathOf(const Inode& inode) {
+  if (inode.ino == kRootIno) return "/";
+  std::string path = "/" + inode.record.name;
+  for (Ino at = inode.record.parent; at != kRootIno;) {
+    auto parent = Get(at);
+    if (!parent.ok() || at == 0) return "(deleted) " + inode.record.name;
+    path = "/" + (*parent)->record.name + path;
+    at = (*parent)->record.parent;
+  }
+  return path;
+}
+
+bool Core::UnderMovedPrefix(std::string_view key) {
+  return std::any_of(moved_prefixes.begin(), moved_prefixes.end(),
+                     [key](const auto& moved) { return key.starts_with(moved.first); });
+}
+
+Result<bool> Core::KeyIsSpokenFor(std::string_view key) {
+  if (gone_keys.contains(std::string(key)) || UnderMovedPrefix(key)) return true;
+  ASSIGN_OR_RETURN(const auto tombstone, db->FindTombstone(key));
+  if (tombstone) return true;
+  ASSIGN_OR_RETURN(const auto displaced, db->FindDisplaced(key));
+  return displaced.has_value();
+}
+
+bool Core::IsDisplaced(const Inode& inode, std::string_view target_key) const {
+  return inode.record.origin && inode.record.origin->key != target_key;
+}
+
+// --- becoming dirty ---
+
+void Core::Save(const Inode& inode, Transaction& txn) { db->PutInode(txn, inode.record, inode.in_meta); }
+
+Status Core::EnterMeta(const InodePtr& inode, Transaction& txn) {
+  InodePtr at = inode;
+  while (!at->in_meta) {
+    at->in_meta = true;
+    Save(*at, txn);
+    ASSIGN_OR_RETURN(const auto blocks, db->BlockRows(at->ino, /*in_meta=*/false));
+    for (const auto& [segment, bits] : blocks) db->PutBlocks(txn, at->ino, segment, bits, /*in_meta=*/true);
+    if (at->record.parent == 0) break;
+    db->PutDentry(txn, at->record.parent, {at->record.name, at->ino, at->record.mode & S_IFMT}, /*in_meta=*/true);
+    ASSIGN_OR_RETURN(InodePtr parent, Get(at->record.parent));
+    ++parent->meta_children;
+    at = std::move(parent);
+  }
+  return {};
+}
+
+Status Core::MarkChanged(const InodePtr& inode, Change change, Transaction& txn) {
+  InodeRecord& record = inode->record;
+  switch (change) {
+    case Change::kContent:
+      if (!record.content_dirty) record.synced_generation = 0;
+      record.content_dirty = true;
+      ++record.content_generation;
+      break;
+    case Change::kAttributes:
+      ++inode->attribute_generation;
+      // A directory that no object stands for gets one only when it is given attributes of its own.
+      record.attributes_dirty = true;
+      break;
+    case Change::kPlace:
+      break;
+  }
+  inode->last_change_ns = clock.MonotonicNs();
+  inode->failures = 0;
+  RETURN_IF_ERROR(EnterMeta(inode, txn));
+  Save(*inode, txn);
+  UpdateQueue(inode);
+  return {};
+}
+
+Status Core::TouchDirectory(const InodePtr& dir, Transaction& txn) {
+  dir->record.mtime_ns = dir->record.ctime_ns = NowNs();
+  // The time of an implicit directory is not worth an object.
+  if (dir->record.origin || dir->record.attributes_dirty) return MarkChanged(dir, Change::kAttributes, txn);
+  Save(*dir, txn);
+  return {};
+}
+
+int64_t Core::DueOf(const Inode& inode) const {
+  const int64_t now = clock.MonotonicNs();
+  if (inode.failures > 0) {
+    int64_t pause = kFirstRetryNs;
+    for (int i = 1; i < inode.failures && pause < kLastRetryNs; ++i) pause *= 2;
+    return now + std::min(pause, kLastRetryNs);
+  }
+  if (inode.urgent || inode.must_evacuate || flushers > 0 || (pressure > 0 && inode.record.content_dirty)) return now;
+  int64_t due = inode.last_change_ns + options.writeback_delay_ns;
+  if (inode.write_opens > 0 && inode.record.content_dirty) {
+    due = std::min(inode.last_change_ns + std::max(options.writeback_delay_ns, kOpenForWriteDelayNs),
+                   inode.dirty_since_ns + kLongestDirtyNs);
+  }
+  if (inode.record.IsDirectory() && inode.dirty_children > 0) due = std::max(due, inode.dirty_since_ns + kMarkerPatienceNs);
+  return due;
+}
+
+void Core::UpdateQueue(const InodePtr& inode) {
+  bool needed = false;
+  if (inode->record.parent != 0 && !inode->freed) {
+    const auto target = TargetKey(*inode);
+    needed = inode->record.content_dirty || inode->record.attributes_dirty ||
+             (target.ok() && IsDisplaced(*inode, *target));
+  } else if (inode->must_evacuate && !inode->freed) {
+    needed = true;
+  }
+  if (inode->queued) queue.erase({inode->due_ns, inode->ino});
+  inode->queued = false;
+  if (needed && inode->dirty_order == 0) {
+    inode->dirty_order = next_order++;
+    inode->dirty_since_ns = clock.MonotonicNs();
+    dirty_by_order[inode->dirty_order] = inode->ino;
+  } else if (!needed && inode->dirty_order != 0) {
+    dirty_by_order.erase(inode->dirty_order);
+    inode->dirty_order = 0;
+    inode->urgent = false;
+    inode->aborted_uploads = 0;
+    failing.erase(inode->ino);
+    inode->last_error.reset();
+    progress_changed.NotifyAll();
+  }
+  const Ino count_in = needed ? inode->record.parent : 0;
+  if (inode->counted_in != count_in) {
+    if (const InodePtr parent = inode->counted_in != 0 ? Cached(inode->counted_in) : nullptr) {
+      if (--parent->dirty_children == 0 && parent->queued && parent != inode) UpdateQueue(parent);
+    }
+    if (const InodePtr parent = count_in != 0 ? Cached(count_in) : nullptr) ++parent->dirty_children;
+    inode->counted_in = count_in;
+  }
+  if (!needed || inode->stepping) return;
+  inode->due_ns = DueOf(*inode);
+  inode->queued = true;
+  const auto [place, inserted] = queue.insert({inode->due_ns, inode->ino});
+  if (place == queue.begin()) work_changed.NotifyOne();
+}
+
+void Core::Dequeue(const InodePtr& inode) {
+  if (inode->queued) queue.erase({inode->due_ns, inode->ino});
+  inode->queued = false;
+}
+
+void Core::MakeUrgent(const InodePtr& inode) {
+  inode->urgent = true;
+  inode->failures = 0;
+  UpdateQueue(inode);
+}
+
+// --- becoming clean ---
+
+Status Core::SettleIfClean(const InodePtr& start) {
+  InodePtr inode = start;
+  while (inode->in_meta && !inode->freed && inode->ino != kRootIno && inode->record.parent != 0 &&
+         inode->dirty_order == 0 && !inode->stepping && inode->meta_children == 0 && inode->record.holds == 0) {
+    Transaction txn;
+    const InodeRecord& record = inode->record;
+    db->PutInode(txn, record, /*in_meta=*/false);
+    db->PutDentry(txn, record.parent, {record.name, record.ino, record.mode & S_IFMT}, /*in_meta=*/false);
+    ASSIGN_OR_RETURN(const auto blocks, db->BlockRows(record.ino, /*in_meta=*/true));
+    for (const auto& [segment, bits] : blocks) {
+      db->PutBlocks(txn, record.ino, segment, bits, /*in_meta=*/false);
+      txn.meta.Delete(BlocksKey(record.ino, segment));
+    }
+    txn.meta.Delete(InodeKey(record.ino));
+    txn.meta.Delete(DentryKey(record.parent, record.name));
+    RETURN_IF_ERROR(db->Settle(txn));
+    inode->in_meta = false;
+    ASSIGN_OR_RETURN(InodePtr parent, Get(record.parent));
+    --parent->meta_children;
+    inode = std::move(parent);
+  }
+  return {};
+}
+
+Status Core::Commit(Transaction& txn, KvDurability durability) { return db->Commit(txn, durability); }
+
+// --- leaving ---
+
+Status Core::AddTombstone(const Origin& origin, Transaction& txn) {
+  if (origin.superseded) return {};
+  db->PutTombstone(txn, origin.key, {origin.etag, origin.version_id, NowNs(), 0});
+  db->RemoveDisplaced(txn, origin.key);
+  ++tombstones;
+  const int64_t due = flushers > 0 ? clock.MonotonicNs() : clock.MonotonicNs() + options.writeback_delay_ns;
+  if (tombstones == 1 || due < tombstones_due_ns) tombstones_due_ns = due;
+  work_changed.NotifyOne();
+  return {};
+}
+
+Status Core::DropLink(const InodePtr& inode, Transaction& txn, Ino held_by) {
+  InodeRecord& record = inode->record;
+  if (inode->in_meta && record.parent != 0) {
+    if (const InodePtr parent = Cached(record.parent)) --parent->meta_children;
+  }
+  record.parent = 0;
+  record.ctime_ns = NowNs();
+  record.held = held_by != 0;
+  const bool stays = inode->opens > 0 || inode->directory_opens > 0 || inode->stepping || record.held;
+  if (stays) {
+    inode->in_meta = true;
+    ASSIGN_OR_RETURN(const auto blocks, db->BlockRows(inode->ino, /*in_meta=*/false));
+    for (const auto& [segment, bits] : blocks) db->PutBlocks(txn, inode->ino, segment, bits, /*in_meta=*/true);
+    Save(*inode, txn);
+    if (record.origin && !record.origin->superseded) db->PutDisplaced(txn, record.origin->key, inode->ino);
+    UpdateQueue(inode);
+    return {};
+  }
+  return FreeIfUnused(inode, txn);
+}
+
+Status Core::FreeIfUnused(const InodePtr& inode, Transaction& txn) {
+  if (inode->freed || inode->record.parent != 0 || inode->record.held || inode->opens > 0 ||
+      inode->directory_opens > 0 || inode->stepping) {
+    return {};
+  }
+  if (inode->record.origin) RETURN_IF_ERROR(AddTombstone(*inode->record.origin, txn));
+  if (inode->record.holds != 0) RETURN_IF_ERROR(ReleaseHeld(inode, txn));
+  RETURN_IF_ERROR(db->RemoveInode(txn, inode->ino));
+  inode->freed = true;
+  UpdateQueue(inode);
+  ForgetCached(inode->ino);
+  if (inode->record.IsRegular()) discard_content(inode);
+  return {};
+}
+
+Status Core::ReleaseHeld(const InodePtr& inode, Transaction& txn) {
+  const Ino held = inode->record.holds;
+  if (held == 0) return {};
+  inode->record.holds = 0;
+  auto replaced = Get(held);
+  if (replaced.Is(Errc::kStale)) return {};
+  if (!replaced.ok()) return std::move(replaced).error();
+  (*replaced)->record.held = false;
+  if ((*replaced)->opens > 0 || (*replaced)->stepping) {
+    Save(**replaced, txn);
+    return {};
+  }
+  return FreeIfUnused(*replaced, txn);
+}
+
+}  // namespace pailfs::cache

@@ -1,0 +1,150 @@
+// What the parts of the cache share: the databases, the inode table, and the rules by which inodes become dirty, become
+// clean, and are placed in the bucket. One mutex guards the tree; docs/LOCKING.md.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "base/metrics.h"
+#include "base/mutex.h"
+#include "base/object_store.h"
+#include "base/random.h"
+#include "cache/inode.h"
+#include "cache/mount_cache.h"
+#include "cache/namespace_db.h"
+#include "cache/space_budget.h"
+
+namespace pailfs::cache {
+
+// Everything under this prefix of the bucket is ours and never shown.
+inline constexpr std::string_view kReservedSegment = ".pailfs";
+inline constexpr std::string_view kReservedPrefix = ".pailfs/";
+
+enum class Change : uint8_t { kContent, kAttributes, kPlace };
+
+class Core {
+ public:
+  Core(FileSystem& files_in, ObjectStore& store_in, Clock& clock_in, Random& random_in, Metrics& metrics_in,
+       MountOptions options_in);
+
+  // --- dependencies and constants ---
+  FileSystem& files;
+  ObjectStore& store;
+  Clock& clock;
+  Random& random;
+  Metrics& metrics;
+  const MountOptions options;
+  const Capabilities capabilities;
+
+  // --- the tree; everything below is guarded by `mu` unless said otherwise ---
+  Mutex mu;
+  std::unique_ptr<NamespaceDb> db;  // constant after Open; its reads are thread-safe
+  std::string mount_id;             // constant after Open
+  CondVar work_changed;             // something may be due
+  CondVar progress_changed;         // a step ended
+  CondVar load_ended;               // a directory listing ended
+
+  Result<InodePtr> Get(Ino ino) REQUIRES(mu);  // kStale
+  // In memory only; null when it is not.
+  InodePtr Cached(Ino ino) REQUIRES(mu);
+  Result<InodePtr> GetDirectory(Ino ino) REQUIRES(mu);  // kNotADirectory
+  InodePtr Insert(InodeRecord record, bool in_meta) REQUIRES(mu);
+  Result<Attributes> AttributesOf(Ino ino) REQUIRES(mu);
+  Attributes AttributesOf(const Inode& inode) REQUIRES(mu);
+  Ino NewNumber(Transaction& txn) REQUIRES(mu);
+  // The number of an object or directory at first sight.
+  Result<Ino> NumberOf(std::string_view key, std::string_view etag, int64_t last_modified_us, Transaction& txn) REQUIRES(mu);
+  // For objects that a listing just made known.
+  void ForgetCached(Ino ino) REQUIRES(mu);
+
+  // The key under which the bucket should hold the inode; kNameTooLong over 1,024 bytes, kStale when it is unlinked.
+  Result<std::string> TargetKey(const Inode& inode) REQUIRES(mu);
+  // The prefix of the keys of its children.
+  Result<std::string> DirectoryPrefix(Ino dir) REQUIRES(mu);
+  // "/a/b" for messages.
+  std::string PathOf(const Inode& inode) REQUIRES(mu);
+  // True when the object at `key` belongs to an inode elsewhere or is about to be deleted (never show it in a listing).
+  Result<bool> KeyIsSpokenFor(std::string_view key) REQUIRES(mu);
+  bool UnderMovedPrefix(std::string_view key) REQUIRES(mu);
+
+  // --- becoming dirty and clean ---
+  // Notes the change, moves the inode's rows to meta and queues it for write-back.
+  Status MarkChanged(const InodePtr& inode, Change change, Transaction& txn) REQUIRES(mu);
+  // Its rows are in meta after this transaction, and so are those of its ancestors.
+  Status EnterMeta(const InodePtr& inode, Transaction& txn) REQUIRES(mu);
+  // Writes the inode's row where it belongs.
+  void Save(const Inode& inode, Transaction& txn) REQUIRES(mu);
+  // mtime and ctime of a directory whose entries changed.
+  Status TouchDirectory(const InodePtr& dir, Transaction& txn) REQUIRES(mu);
+  // Moves rows to listing where nothing is left to be remembered; walks up the tree.
+  Status SettleIfClean(const InodePtr& inode) REQUIRES(mu);
+  bool IsDisplaced(const Inode& inode, std::string_view target_key) const REQUIRES(mu);
+  // Queue membership and the parent's count follow from the inode's state.
+  void UpdateQueue(const InodePtr& inode) REQUIRES(mu);
+  void Dequeue(const InodePtr& inode) REQUIRES(mu);
+  void MakeUrgent(const InodePtr& inode) REQUIRES(mu);
+  Status Commit(Transaction& txn, KvDurability durability = KvDurability::kNoSync) REQUIRES(mu);
+
+  // --- leaving ---
+  // The name is gone already. Frees the inode, or keeps it as an orphan while it is open or held.
+  Status DropLink(const InodePtr& inode, Transaction& txn, Ino held_by) REQUIRES(mu);
+  Status FreeIfUnused(const InodePtr& inode, Transaction& txn) REQUIRES(mu);
+  // Releases what `inode` held, once its own bytes are safe.
+  Status ReleaseHeld(const InodePtr& inode, Transaction& txn) REQUIRES(mu);
+  Status AddTombstone(const Origin& origin, Transaction& txn) REQUIRES(mu);
+
+  int64_t NowNs() const { return clock.WallNs(); }
+  std::string DataPath(Ino ino) const;
+  std::string OperationToken(Ino ino, uint64_t operation) const;
+
+  // --- state of write-back ---
+  std::set<std::pair<int64_t, Ino>> queue GUARDED_BY(mu);       // (due on the monotonic clock, inode)
+  std::map<uint64_t, Ino> dirty_by_order GUARDED_BY(mu);
+  std::unordered_set<std::string> busy_keys GUARDED_BY(mu);
+  std::unordered_set<std::string> gone_keys GUARDED_BY(mu);     // left the bucket while listings were under way
+  std::map<std::string, Ino> moved_prefixes GUARDED_BY(mu);
+  std::set<Ino> failing GUARDED_BY(mu);
+  uint64_t next_order GUARDED_BY(mu) = 1;
+  uint64_t tombstones GUARDED_BY(mu) = 0;
+  int64_t tombstones_due_ns GUARDED_BY(mu) = 0;
+  bool deleting GUARDED_BY(mu) = false;
+  int flushers GUARDED_BY(mu) = 0;        // calls that wait for everything
+  int pressure GUARDED_BY(mu) = 0;        // writers that wait for room
+  int listings_under_way GUARDED_BY(mu) = 0;
+  uint64_t steps_in_flight GUARDED_BY(mu) = 0;
+  bool stopping GUARDED_BY(mu) = false;
+
+  // --- numbers ---
+  uint64_t next_number GUARDED_BY(mu) = 0;       // reserved in the database up to number_limit
+  uint64_t number_limit GUARDED_BY(mu) = 0;
+  uint64_t next_operation GUARDED_BY(mu) = 0;
+  uint64_t operation_limit GUARDED_BY(mu) = 0;
+  uint64_t NewOperation(Transaction& txn) REQUIRES(mu);
+
+  // Frees the cache file of an inode that is gone; set by FileData.
+  std::function<void(const InodePtr&)> discard_content;
+
+ private:
+  void Touch(const InodePtr& inode) REQUIRES(mu);
+  void TrimTable() REQUIRES(mu);
+  bool CanLeaveMemory(const Inode& inode) const REQUIRES(mu);
+  uint64_t NextScalar(std::string_view name, uint64_t& next, uint64_t& limit, Transaction& txn) REQUIRES(mu);
+  int64_t DueOf(const Inode& inode) const REQUIRES(mu);
+
+  std::unordered_map<Ino, InodePtr> table_ GUARDED_BY(mu);
+  std::list<Ino> recency_ GUARDED_BY(mu);  // least recently used first
+};
+
+}  // namespace pailfs::cache

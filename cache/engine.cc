@@ -1,0 +1,117 @@
+#include "cache/engine.h"
+
+#include <chrono>
+
+#include "base/log.h"
+#include "base/str.h"
+
+namespace pailfs::cache {
+namespace {
+
+constexpr size_t kErrorsShown = 20;
+
+}  // namespace
+
+Result<std::unique_ptr<MountCache>> MountCache::Open(FileSystem& files, ObjectStore& store, Clock& clock, Random& random,
+                                                     Metrics& metrics, const MountOptions& options) {
+  auto engine = std::make_unique<Engine>(files, store, clock, random, metrics, options);
+  RETURN_IF_ERROR(engine->Open());
+  return std::unique_ptr<MountCache>(std::move(engine));
+}
+
+Engine::Engine(FileSystem& files, ObjectStore& store, Clock& clock, Random& random, Metrics& metrics,
+               const MountOptions& options)
+    : core_(files, store, clock, random, metrics, options), data_(core_), loader_(core_), write_back_(core_, data_) {}
+
+Engine::~Engine() { Shutdown(); }
+
+Result<FileSystemStats> Engine::Stats(const OpContext& ctx) {
+  ASSIGN_OR_RETURN(const StoreSpace space, core_.store.Space(ctx));
+  FileSystemStats stats;
+  stats.total_bytes = space.total_bytes != 0 ? space.total_bytes : 1ULL << 50;
+  stats.free_bytes = space.total_bytes != 0 ? space.free_bytes : 1ULL << 50;
+  stats.files = space.object_count;
+  return stats;
+}
+
+bool Engine::LookupIsLocal(Ino parent, std::string_view name) {
+  MutexLock lock(core_.mu);
+  const auto dir = core_.GetDirectory(parent);
+  if (!dir.ok() || (*dir)->known) return true;
+  const auto found = core_.db->FindDentry(parent, name);
+  return !found.ok() || found->has_value();
+}
+
+bool Engine::DirectoryIsLocal(Ino ino) {
+  MutexLock lock(core_.mu);
+  const auto dir = core_.GetDirectory(ino);
+  return !dir.ok() || (*dir)->known;
+}
+
+bool Engine::ReadIsLocal(Ino ino, uint64_t offset, uint64_t length) {
+  const auto inode = InodeOf(ino);
+  return !inode.ok() || data_.IsLocal(*inode, offset, length);
+}
+
+Status Engine::FlushAll(const OpContext& ctx, const std::function<void(const CacheStatus&)>& progress) {
+  {
+    MutexLock lock(core_.mu);
+    // What was written but not yet closed counts too.
+    Transaction txn;
+    for (const auto& [order, ino] : core_.dirty_by_order) {
+      if (const InodePtr inode = core_.Cached(ino); inode != nullptr && inode->write_opens > 0) core_.Save(*inode, txn);
+    }
+    RETURN_IF_ERROR(core_.Commit(txn));
+  }
+  return write_back_.FlushAll(ctx, [this, &progress] {
+    if (progress) progress(GetStatus());
+  });
+}
+
+Result<size_t> Engine::RunWriteBack(const OpContext& ctx, bool ignore_delay) {
+  for (size_t steps = 0;; ++steps) {
+    ASSIGN_OR_RETURN(const bool ran, write_back_.RunOne(ctx, ignore_delay));
+    if (!ran) return steps;
+  }
+}
+
+CacheStatus Engine::GetStatus() {
+  CacheStatus status;
+  status.used_bytes = data_.budget().used_bytes();
+  status.limit_bytes = core_.options.size_limit_bytes;
+  MutexLock lock(core_.mu);
+  status.dirty_inodes = core_.dirty_by_order.size();
+  for (const auto& [order, ino] : core_.dirty_by_order) {
+    const InodePtr inode = core_.Cached(ino);
+    if (inode != nullptr && inode->record.content_dirty) status.dirty_bytes += inode->record.size;
+  }
+  status.pending_deletes = core_.tombstones;
+  status.steps_in_flight = core_.steps_in_flight;
+  status.error_count = core_.failing.size();
+  for (const Ino ino : core_.failing) {
+    if (status.errors.size() == kErrorsShown) break;
+    const InodePtr inode = core_.Cached(ino);
+    if (inode != nullptr && inode->last_error) status.errors.push_back({core_.PathOf(*inode), inode->last_error->message});
+  }
+  return status;
+}
+
+void Engine::Shutdown() {
+  if (shut_down_ || core_.db == nullptr) return;
+  shut_down_ = true;
+  write_back_.Stop();
+  Status saved;
+  {
+    MutexLock lock(core_.mu);
+    Transaction txn;
+    for (const auto& [order, ino] : core_.dirty_by_order) {
+      if (const InodePtr inode = core_.Cached(ino)) core_.Save(*inode, txn);
+    }
+    saved = core_.Commit(txn, KvDurability::kSync);
+    core_.db.reset();
+  }
+  if (!saved.ok()) LogError("the cache database: ", saved.error().message);
+  lock_.reset();
+}
+
+}  // namespace pailfs::cache

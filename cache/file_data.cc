@@ -1,0 +1,619 @@
+#include "cache/file_data.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/str.h"
+
+namespace pailfs::cache {
+namespace {
+
+// Files up to this size are fetched whole, in one request.
+constexpr uint64_t kWholeFetchBytes = 4 << 20;
+constexpr uint64_t kReadaheadLimitBytes = 16 << 20;
+
+uint64_t BlockOf(uint64_t offset) { return offset / kBlockBytes; }
+uint64_t BlocksUpTo(uint64_t size) { return (size + kBlockBytes - 1) / kBlockBytes; }
+
+// Part of the room is left to the databases.
+uint64_t DataLimit(uint64_t size_limit_bytes) {
+  return size_limit_bytes - std::min<uint64_t>(size_limit_bytes / 5, 96 << 20);
+}
+
+// Writes what a Get delivers into a file, in order.
+class FileSink : public BodySink {
+ public:
+  FileSink(File& file, uint64_t offset) : file_(file), offset_(offset) {}
+  Status Write(std::span<const std::byte> data) override {
+    RETURN_IF_ERROR(file_.WriteAt(offset_, data));
+    offset_ += data.size();
+    return {};
+  }
+
+ private:
+  File& file_;
+  uint64_t offset_;
+};
+
+class BufferSink : public BodySink {
+ public:
+  explicit BufferSink(std::span<std::byte> buffer) : buffer_(buffer) {}
+  Status Write(std::span<const std::byte> data) override {
+    if (data.size() > buffer_.size() - filled_) return Error{Errc::kCorrupt, "the object is longer than it said"};
+    std::copy(data.begin(), data.end(), buffer_.begin() + static_cast<ptrdiff_t>(filled_));
+    filled_ += data.size();
+    return {};
+  }
+  size_t filled() const { return filled_; }
+
+ private:
+  std::span<std::byte> buffer_;
+  size_t filled_ = 0;
+};
+
+// The content of an inode as a body to be sent.
+class ContentBody : public BodySource {
+ public:
+  ContentBody(FileData& data, OpContext ctx, InodePtr inode, InodeRecord record, std::shared_ptr<File> file)
+      : data_(data), ctx_(std::move(ctx)), inode_(std::move(inode)), record_(std::move(record)), file_(std::move(file)) {}
+  uint64_t size_bytes() const override { return record_.size; }
+  Status ReadAt(uint64_t offset, std::span<std::byte> buffer) override {
+    return data_.ReadThrough(ctx_, inode_, record_, offset, buffer);
+  }
+  uint64_t NextData(uint64_t offset) override {
+    if (offset < record_.limit() && !record_.complete) return offset;
+    if (!file_) return offset;
+    const auto data = file_->SeekData(offset);
+    if (!data.ok()) return offset;
+    return data->has_value() ? std::min(**data, record_.size) : record_.size;
+  }
+
+ private:
+  FileData& data_;
+  const OpContext ctx_;
+  const InodePtr inode_;
+  const InodeRecord record_;
+  const std::shared_ptr<File> file_;
+};
+
+}  // namespace
+
+FileData::FileData(Core& core)
+    : core_(core),
+      budget_(
+          DataLimit(core.options.size_limit_bytes), [this](uint64_t bytes) { return Evict(bytes); },
+          [this](bool on) {
+            MutexLock lock(core_.mu);
+            core_.pressure += on ? 1 : -1;
+            if (!on) return;
+            std::vector<Ino> dirty;
+            for (const auto& [order, ino] : core_.dirty_by_order) dirty.push_back(ino);
+            for (const Ino ino : dirty) {
+              if (const InodePtr inode = core_.Cached(ino)) core_.UpdateQueue(inode);
+            }
+            core_.work_changed.NotifyAll();
+          }) {
+  if (core_.options.background) deleter_ = std::make_unique<ThreadPool>("pailfs-unlink", 1, 100'000);
+  core_.discard_content = [this](const InodePtr& inode) { Discard(inode); };
+}
+
+FileData::~FileData() = default;
+
+// --- state ---
+
+FileData::Snapshot FileData::SnapshotOf(const InodePtr& inode) {
+  MutexLock lock(core_.mu);
+  return {inode->record, inode->in_meta, inode->freed};
+}
+
+Status FileData::Load(const InodePtr& inode, const Snapshot& snapshot) {
+  InodeContent& content = inode->content;
+  MutexLock lock(content.mu);
+  if (content.loaded) return {};
+  ASSIGN_OR_RETURN(const auto rows, core_.db->BlockRows(inode->ino, snapshot.in_meta));
+  for (const auto& [segment, bits] : rows) RETURN_IF_ERROR(content.blocks.LoadSegment(segment, bits));
+  const auto stat = core_.files.Stat(core_.DataPath(inode->ino));
+  if (!stat.ok() && !stat.Is(Errc::kNotFound)) return stat.error();
+  content.exists = stat.ok();
+  content.allocated_bytes = stat.ok() ? stat->allocated_bytes : 0;
+  content.loaded = true;
+  return {};
+}
+
+Result<std::shared_ptr<File>> FileData::FileOf(const InodePtr& inode, uint64_t size, bool create) {
+  InodeContent& content = inode->content;
+  MutexLock lock(content.mu);
+  if (content.file) return content.file;
+  if (!content.exists && !create) return std::shared_ptr<File>();
+  const std::string path = core_.DataPath(inode->ino);
+  auto opened = core_.files.Open(path, content.exists ? OpenMode::kReadWrite : OpenMode::kCreate);
+  if (opened.Is(Errc::kNotFound) && !content.exists) {
+    RETURN_IF_ERROR(core_.files.MakeDirectory(path.substr(0, path.rfind('/'))));
+    opened = core_.files.Open(path, OpenMode::kCreate);
+  }
+  if (!opened.ok()) return std::move(opened).error();
+  if (!content.exists && size > 0) RETURN_IF_ERROR((*opened)->Truncate(size));
+  content.exists = true;
+  content.file = std::move(*opened);
+  return content.file;
+}
+
+bool FileData::BlockIsLocal(const InodeContent& content, const InodeRecord& record, uint64_t block) const {
+  return record.complete || block * kBlockBytes >= record.limit() || content.blocks.IsPresent(block);
+}
+
+bool FileData::RangeIsLocal(const InodePtr& inode, const InodeRecord& record, uint64_t offset, uint64_t length) {
+  if (record.complete || length == 0) return true;
+  const uint64_t end = std::min(offset + length, record.limit());
+  if (offset >= end) return true;
+  MutexLock lock(inode->content.mu);
+  return inode->content.blocks.FirstAbsent(BlockOf(offset), BlocksUpTo(end)) == BlocksUpTo(end);
+}
+
+bool FileData::IsLocal(const InodePtr& inode, uint64_t offset, uint64_t length) {
+  const Snapshot snapshot = SnapshotOf(inode);
+  if (snapshot.record.complete || snapshot.record.limit() == 0) return true;
+  return Load(inode, snapshot).ok() && RangeIsLocal(inode, snapshot.record, offset, length);
+}
+
+Status FileData::SaveBlocks(const InodePtr& inode, Transaction& txn) {
+  MutexLock lock(inode->content.mu);
+  for (const auto& [segment, bits] : inode->content.blocks.TakeChangedSegments()) {
+    core_.db->PutBlocks(txn, inode->ino, segment, bits, inode->in_meta);
+  }
+  return {};
+}
+
+void FileData::Account(const InodePtr& inode) {
+  int64_t delta = 0;
+  uint64_t allocated = 0;
+  {
+    MutexLock lock(inode->content.mu);
+    if (!inode->content.file) return;
+    const auto stat = inode->content.file->Stat();
+    if (!stat.ok()) return;
+    allocated = stat->allocated_bytes;
+    delta = static_cast<int64_t>(allocated) - static_cast<int64_t>(inode->content.allocated_bytes);
+    inode->content.allocated_bytes = allocated;
+  }
+  if (delta != 0) budget_.Settle(0, delta);
+  if (delta > 0) NoteUse(inode->ino);
+}
+
+// --- fetching ---
+
+Status FileData::Fetch(const OpContext& ctx, const InodeRecord& record, ByteRange range, BodySink& sink) {
+  const Origin& origin = *record.origin;
+  GetOptions options;
+  if (origin.HasOwnVersion()) options.version.version_id = origin.version_id;
+  options.range = range;
+  options.if_match = origin.etag;
+  auto got = core_.store.Get(ctx, origin.key, options, sink);
+  // P3: another version must never be mixed in.
+  if (got.Is(Errc::kPreconditionFailed) || got.Is(Errc::kNotFound)) {
+    return Error{Errc::kStale, StrCat("object ", origin.key, " was replaced by another client")};
+  }
+  if (!got.ok()) return std::move(got).error().With(origin.key);
+  return {};
+}
+
+// The next stretch to fetch, marked as being filled; length 0 when nothing in [begin, end) is absent any more.
+Result<ByteRange> FileData::NextFill(const OpContext& ctx, const InodePtr& inode, const InodeRecord& record, uint64_t begin,
+                                     uint64_t end) {
+  InodeContent& content = inode->content;
+  MutexLock lock(content.mu);
+  for (;;) {
+    const uint64_t last = BlocksUpTo(end);
+    const uint64_t first = content.blocks.FirstAbsent(BlockOf(begin), last);
+    if (first == last) return ByteRange{};
+    uint64_t stop = first + 1;
+    while (stop < last && !content.blocks.IsPresent(stop)) ++stop;
+    const uint64_t from = first * kBlockBytes;
+    uint64_t to = std::min(stop * kBlockBytes, record.limit());
+    bool busy = false;
+    for (const ByteRange& other : content.filling) {
+      if (from < other.offset + other.length && other.offset < to) {
+        if (other.offset > from) {
+          to = other.offset;
+        } else {
+          busy = true;
+        }
+      }
+    }
+    if (!busy) {
+      content.filling.push_back({from, to - from});
+      return ByteRange{from, to - from};
+    }
+    // One download for each block, however many wait.
+    RETURN_IF_ERROR(ctx.Check());
+    content.fill_ended.WaitFor(content.mu, std::chrono::milliseconds(20));
+  }
+}
+
+Status FileData::Fill(const OpContext& ctx, const InodePtr& inode, const InodeRecord& record, uint64_t offset,
+                      uint64_t length) {
+  const uint64_t end = std::min(offset + length, record.limit());
+  if (record.complete || offset >= end) return {};
+  ASSIGN_OR_RETURN(const auto file, FileOf(inode, record.size, /*create=*/true));
+  for (;;) {
+    ASSIGN_OR_RETURN(const ByteRange range, NextFill(ctx, inode, record, offset, end));
+    if (range.length == 0) break;
+    FileSink sink(*file, range.offset);
+    const Status fetched = Fetch(ctx, record, range, sink);
+    InodeContent& content = inode->content;
+    MutexLock lock(content.mu);
+    std::erase_if(content.filling, [&range](const ByteRange& other) { return other.offset == range.offset; });
+    if (fetched.ok()) content.blocks.MarkPresent(BlockOf(range.offset), BlocksUpTo(range.offset + range.length));
+    content.fill_ended.NotifyAll();
+    RETURN_IF_ERROR(fetched);
+  }
+  Account(inode);
+  NoteCompleteness(inode);
+  return {};
+}
+
+void FileData::NoteCompleteness(const InodePtr& inode) {
+  MutexLock lock(core_.mu);
+  if (inode->record.complete || inode->freed) return;
+  const uint64_t blocks = BlocksUpTo(inode->record.limit());
+  {
+    MutexLock content_lock(inode->content.mu);
+    if (inode->content.blocks.FirstAbsent(0, blocks) != blocks) return;
+  }
+  inode->record.complete = true;
+  Transaction txn;
+  core_.Save(*inode, txn);
+  const Status saved = core_.Commit(txn);
+  if (!saved.ok()) LogWarning("the cache database: ", saved.error().message);
+}
+
+Status FileData::ReadThrough(const OpContext& ctx, const InodePtr& inode, const InodeRecord& record, uint64_t offset,
+                             std::span<std::byte> buffer) {
+  RETURN_IF_ERROR(Load(inode, SnapshotOf(inode)));
+  ASSIGN_OR_RETURN(const auto file, FileOf(inode, record.size, /*create=*/false));
+  size_t done = 0;
+  while (done < buffer.size()) {
+    const uint64_t at = offset + done;
+    const uint64_t end = offset + buffer.size();
+    // A stretch of blocks that are all local, or all absent.
+    uint64_t stop = 0;
+    bool local = false;
+    {
+      MutexLock lock(inode->content.mu);
+      local = BlockIsLocal(inode->content, record, BlockOf(at));
+      stop = (BlockOf(at) + 1) * kBlockBytes;
+      while (stop < end && BlockIsLocal(inode->content, record, BlockOf(stop)) == local) stop += kBlockBytes;
+    }
+    if (!local) stop = std::min(stop, record.limit());
+    stop = std::min(stop, end);
+    const auto part = buffer.subspan(done, stop - at);
+    if (local) {
+      size_t read = 0;
+      if (file) {
+        ASSIGN_OR_RETURN(read, file->ReadAt(at, part));
+      }
+      std::fill(part.begin() + static_cast<ptrdiff_t>(read), part.end(), std::byte{0});
+    } else {
+      BufferSink sink(part);
+      RETURN_IF_ERROR(Fetch(ctx, record, {at, part.size()}, sink));
+      if (sink.filled() != part.size()) return Error{Errc::kCorrupt, "the object is shorter than it said"};
+    }
+    done += part.size();
+    // The tail of the block in which the limit lies is zeros.
+    if (!local && stop == record.limit() && stop < end && stop % kBlockBytes != 0) {
+      const uint64_t zeros_end = std::min(end, (BlockOf(stop) + 1) * kBlockBytes);
+      const auto zeros = buffer.subspan(done, zeros_end - stop);
+      std::fill(zeros.begin(), zeros.end(), std::byte{0});
+      done += zeros.size();
+    }
+  }
+  return {};
+}
+
+Result<std::unique_ptr<BodySource>> FileData::BodyOf(const OpContext& ctx, const InodePtr& inode, const InodeRecord& record) {
+  RETURN_IF_ERROR(Load(inode, SnapshotOf(inode)));
+  ASSIGN_OR_RETURN(auto file, FileOf(inode, record.size, /*create=*/false));
+  return std::unique_ptr<BodySource>(std::make_unique<ContentBody>(*this, ctx, inode, record, std::move(file)));
+}
+
+std::vector<ByteRange> FileData::DirtyRuns(const InodePtr& inode, const InodeRecord& record) {
+  std::vector<ByteRange> runs;
+  const uint64_t blocks = BlocksUpTo(record.limit());
+  MutexLock lock(inode->content.mu);
+  for (uint64_t block = 0; block < blocks;) {
+    const uint64_t first = inode->content.blocks.FirstDirty(block, blocks);
+    if (first == blocks) break;
+    uint64_t last = first + 1;
+    while (last < blocks && inode->content.blocks.IsDirty(last)) ++last;
+    runs.push_back({first * kBlockBytes, (last - first) * kBlockBytes});
+    block = last;
+  }
+  return runs;
+}
+
+// --- reading ---
+
+Result<size_t> FileData::Read(const OpContext& ctx, const InodePtr& inode, uint64_t offset, std::span<std::byte> buffer) {
+  Snapshot snapshot = SnapshotOf(inode);
+  RETURN_IF_ERROR(Load(inode, snapshot));
+  if (offset >= snapshot.record.size) return size_t{0};
+  uint64_t reserved = 0;
+  ByteRange wanted{offset, std::min<uint64_t>(buffer.size(), snapshot.record.size - offset)};
+  if (!RangeIsLocal(inode, snapshot.record, wanted.offset, wanted.length)) {
+    // Room first: eviction may want this inode's gate.
+    if (snapshot.record.limit() <= kWholeFetchBytes) {
+      wanted = {0, snapshot.record.limit()};
+    } else {
+      MutexLock lock(inode->content.mu);
+      const ByteRange ahead =
+          inode->content.readahead.OnRead(wanted.offset, wanted.length, snapshot.record.limit(), kReadaheadLimitBytes);
+      const uint64_t end = std::max(wanted.offset + wanted.length, ahead.offset + ahead.length);
+      wanted = {std::min(wanted.offset, ahead.offset), 0};
+      wanted.length = end - wanted.offset;
+    }
+    reserved = wanted.length + 2 * kBlockBytes;
+    if (!budget_.TryReserve(reserved)) reserved = 0;
+  }
+  const Reservation reservation(budget_, reserved);
+  RETURN_IF_ERROR(inode->gate.AcquireShared(ctx));
+  const SharedHold hold(inode->gate);
+  snapshot = SnapshotOf(inode);
+  if (offset >= snapshot.record.size) return size_t{0};
+  const size_t length = std::min<uint64_t>(buffer.size(), snapshot.record.size - offset);
+  if (reserved > 0) RETURN_IF_ERROR(Fill(ctx, inode, snapshot.record, wanted.offset, wanted.length));
+  // Without room, absent blocks are read past the cache.
+  RETURN_IF_ERROR(ReadThrough(ctx, inode, snapshot.record, offset, buffer.first(length)));
+  return length;
+}
+
+// --- changing ---
+
+Status FileData::MarkBeforeChange(const InodePtr& inode, uint64_t offset, uint64_t length, bool) {
+  MutexLock lock(core_.mu);
+  if (inode->freed) return Error{Errc::kStale, "the file is gone"};
+  InodeRecord& record = inode->record;
+  const bool first_change = !record.content_dirty;
+  const uint64_t end = std::min(offset + length, record.limit());
+  bool bits_changed = false;
+  if (offset < end) {
+    MutexLock content_lock(inode->content.mu);
+    BlockMap& blocks = inode->content.blocks;
+    for (uint64_t block = BlockOf(offset); block < BlocksUpTo(end); ++block) {
+      if (!BlockIsLocal(inode->content, record, block) || blocks.IsDirty(block)) continue;
+      blocks.MarkPresent(block, block + 1);
+      blocks.MarkDirty(block, block + 1);
+      bits_changed = true;
+    }
+  }
+  Transaction txn;
+  if (first_change) {
+    RETURN_IF_ERROR(core_.MarkChanged(inode, Change::kContent, txn));
+  } else {
+    ++record.content_generation;
+  }
+  if (bits_changed) RETURN_IF_ERROR(SaveBlocks(inode, txn));
+  if (first_change || bits_changed) return core_.Commit(txn);
+  return {};
+}
+
+Status FileData::NoteChange(const InodePtr& inode, uint64_t offset, uint64_t length, uint64_t new_size,
+                            bool kill_privileges) {
+  MutexLock lock(core_.mu);
+  InodeRecord& record = inode->record;
+  const uint64_t end = std::min(offset + length, record.limit());
+  bool save = false;
+  if (offset < end) {
+    MutexLock content_lock(inode->content.mu);
+    BlockMap& blocks = inode->content.blocks;
+    for (uint64_t block = BlockOf(offset); block < BlocksUpTo(end); ++block) {
+      if (blocks.IsDirty(block)) continue;
+      blocks.MarkPresent(block, block + 1);
+      blocks.MarkDirty(block, block + 1);
+      save = true;
+    }
+  }
+  record.size = std::max(record.size, new_size);
+  record.mtime_ns = record.ctime_ns = core_.NowNs();
+  if (kill_privileges && (record.mode & (S_ISUID | S_ISGID)) != 0) {
+    record.mode &= ~static_cast<uint32_t>(S_ISUID);
+    if ((record.mode & S_IXGRP) != 0) record.mode &= ~static_cast<uint32_t>(S_ISGID);
+    save = true;
+  }
+  inode->last_change_ns = core_.clock.MonotonicNs();
+  core_.UpdateQueue(inode);
+  if (!save) return {};
+  Transaction txn;
+  RETURN_IF_ERROR(SaveBlocks(inode, txn));
+  core_.Save(*inode, txn);
+  return core_.Commit(txn);
+}
+
+// Blocks of which only a part is about to change must be here.
+Status FileData::FillEdges(const OpContext& ctx, const InodePtr& inode, const Snapshot& snapshot, uint64_t offset,
+                           uint64_t length) {
+  const InodeRecord& record = snapshot.record;
+  const uint64_t end = offset + length;
+  if (record.complete || offset >= record.limit()) return {};
+  const uint64_t first = BlockOf(offset) * kBlockBytes;
+  if (offset > first || end < std::min(first + kBlockBytes, record.limit())) {
+    RETURN_IF_ERROR(Fill(ctx, inode, record, first, kBlockBytes));
+  }
+  const uint64_t last = BlockOf(end - 1) * kBlockBytes;
+  if (last != first && last < record.limit() && end < std::min(last + kBlockBytes, record.limit())) {
+    RETURN_IF_ERROR(Fill(ctx, inode, record, last, kBlockBytes));
+  }
+  return {};
+}
+
+Status FileData::Write(const OpContext& ctx, const InodePtr& inode, uint64_t offset, std::span<const std::byte> data,
+                       bool kill_privileges) {
+  if (data.empty()) return {};
+  if (offset > kMaxFileBytes || data.size() > kMaxFileBytes - offset) return Error{Errc::kTooLarge, "the file would be too large"};
+  const uint64_t room = data.size() + 3 * kBlockBytes;
+  RETURN_IF_ERROR(budget_.Reserve(ctx, room, core_.options.full_timeout_ns));
+  const Reservation reservation(budget_, room);
+  RETURN_IF_ERROR(inode->gate.AcquireExclusive(ctx));
+  const ExclusiveHold hold(inode->gate);
+  const Snapshot snapshot = SnapshotOf(inode);
+  if (snapshot.gone) return Error{Errc::kStale, "the file is gone"};
+  RETURN_IF_ERROR(Load(inode, snapshot));
+  RETURN_IF_ERROR(FillEdges(ctx, inode, snapshot, offset, data.size()));
+  ASSIGN_OR_RETURN(const auto file, FileOf(inode, snapshot.record.size, /*create=*/true));
+  RETURN_IF_ERROR(MarkBeforeChange(inode, offset, data.size(), false));
+  const Status written = file->WriteAt(offset, data);
+  if (!written.ok()) {
+    // All or nothing: a part that was written beyond the end must not appear.
+    if (offset + data.size() > snapshot.record.size) (void)file->Truncate(snapshot.record.size).ok();
+    return written;
+  }
+  RETURN_IF_ERROR(NoteChange(inode, offset, data.size(), offset + data.size(), kill_privileges));
+  Account(inode);
+  return {};
+}
+
+Status FileData::Truncate(const OpContext& ctx, const InodePtr& inode, uint64_t size) {
+  if (size > kMaxFileBytes) return Error{Errc::kTooLarge, "the file would be too large"};
+  RETURN_IF_ERROR(inode->gate.AcquireExclusive(ctx));
+  const ExclusiveHold hold(inode->gate);
+  const Snapshot snapshot = SnapshotOf(inode);
+  if (snapshot.gone) return Error{Errc::kStale, "the file is gone"};
+  RETURN_IF_ERROR(Load(inode, snapshot));
+  if (size == snapshot.record.size) return NoteChange(inode, 0, 0, 0, false);
+  RETURN_IF_ERROR(MarkBeforeChange(inode, 0, 0, false));
+  ASSIGN_OR_RETURN(const auto file, FileOf(inode, snapshot.record.size, /*create=*/size > 0));
+  // The file first: after a crash between the two, its length says what is left of the origin.
+  if (file) RETURN_IF_ERROR(file->Truncate(size));
+  {
+    MutexLock lock(core_.mu);
+    InodeRecord& record = inode->record;
+    record.size = size;
+    inode->smallest_size = std::min(inode->smallest_size, size);
+    if (record.origin) record.origin->limit = std::min(record.origin->limit, size);
+    record.mtime_ns = record.ctime_ns = core_.NowNs();
+    Transaction txn;
+    {
+      MutexLock content_lock(inode->content.mu);
+      inode->content.blocks.Truncate(BlocksUpTo(record.limit()));
+    }
+    RETURN_IF_ERROR(SaveBlocks(inode, txn));
+    core_.Save(*inode, txn);
+    RETURN_IF_ERROR(core_.Commit(txn));
+    core_.UpdateQueue(inode);
+  }
+  Account(inode);
+  return {};
+}
+
+Status FileData::Allocate(const OpContext& ctx, const InodePtr& inode, AllocateMode mode, uint64_t offset, uint64_t length) {
+  if (offset > kMaxFileBytes || length > kMaxFileBytes - offset) return Error{Errc::kTooLarge, "the file would be too large"};
+  const bool zero = mode != AllocateMode::kExtend && mode != AllocateMode::kKeepSize;
+  const bool extend = mode == AllocateMode::kExtend || mode == AllocateMode::kZeroRange;
+  const uint64_t room = zero ? 2 * kBlockBytes : length + 2 * kBlockBytes;
+  RETURN_IF_ERROR(budget_.Reserve(ctx, room, core_.options.full_timeout_ns));
+  const Reservation reservation(budget_, room);
+  RETURN_IF_ERROR(inode->gate.AcquireExclusive(ctx));
+  const ExclusiveHold hold(inode->gate);
+  const Snapshot snapshot = SnapshotOf(inode);
+  if (snapshot.gone) return Error{Errc::kStale, "the file is gone"};
+  RETURN_IF_ERROR(Load(inode, snapshot));
+  const uint64_t size = snapshot.record.size;
+  const uint64_t end = offset + length;
+  ASSIGN_OR_RETURN(const auto file, FileOf(inode, size, /*create=*/true));
+  if (zero) {
+    const uint64_t zero_end = std::min(end, size);
+    if (offset < zero_end) {
+      RETURN_IF_ERROR(FillEdges(ctx, inode, snapshot, offset, zero_end - offset));
+      RETURN_IF_ERROR(MarkBeforeChange(inode, offset, zero_end - offset, false));
+      RETURN_IF_ERROR(file->PunchHole(offset, zero_end - offset));
+      RETURN_IF_ERROR(NoteChange(inode, offset, zero_end - offset, 0, false));
+    }
+  } else {
+    RETURN_IF_ERROR(file->Allocate(offset, length, /*keep_size=*/true));
+  }
+  if (extend && end > size) {
+    RETURN_IF_ERROR(MarkBeforeChange(inode, 0, 0, false));
+    RETURN_IF_ERROR(file->Truncate(end));
+    RETURN_IF_ERROR(NoteChange(inode, 0, 0, end, false));
+  }
+  Account(inode);
+  return {};
+}
+
+Result<uint64_t> FileData::Seek(const OpContext& ctx, const InodePtr& inode, uint64_t offset, SeekTo what) {
+  RETURN_IF_ERROR(inode->gate.AcquireShared(ctx));
+  const SharedHold hold(inode->gate);
+  const Snapshot snapshot = SnapshotOf(inode);
+  RETURN_IF_ERROR(Load(inode, snapshot));
+  const InodeRecord& record = snapshot.record;
+  if (offset >= record.size) return Error{Errc::kRange, "beyond the end of the file"};
+  ASSIGN_OR_RETURN(const auto file, FileOf(inode, record.size, /*create=*/false));
+  // What is not here counts as data, which POSIX allows.
+  const uint64_t unknown = record.complete ? 0 : record.limit();
+  if (what == SeekTo::kData) {
+    if (offset < unknown) return offset;
+    if (!file) return Error{Errc::kRange, "no data follows"};
+    ASSIGN_OR_RETURN(const auto data, file->SeekData(offset));
+    if (!data || *data >= record.size) return Error{Errc::kRange, "no data follows"};
+    return *data;
+  }
+  const uint64_t from = std::max(offset, unknown);
+  if (from >= record.size) return record.size;
+  if (!file) return from;
+  ASSIGN_OR_RETURN(const uint64_t hole, file->SeekHole(from));
+  return std::min(hole, record.size);
+}
+
+Status FileData::Sync(const OpContext& ctx, const InodePtr& inode) {
+  RETURN_IF_ERROR(inode->gate.AcquireShared(ctx));
+  const SharedHold hold(inode->gate);
+  const Snapshot snapshot = SnapshotOf(inode);
+  if (!snapshot.record.content_dirty) return {};
+  RETURN_IF_ERROR(Load(inode, snapshot));
+  ASSIGN_OR_RETURN(const auto file, FileOf(inode, snapshot.record.size, /*create=*/false));
+  if (!file) return {};
+  RETURN_IF_ERROR(file->Sync());
+  bool name_synced = false;
+  {
+    MutexLock lock(inode->content.mu);
+    name_synced = inode->content.name_synced;
+  }
+  if (!name_synced) {
+    const std::string path = core_.DataPath(inode->ino);
+    RETURN_IF_ERROR(core_.files.SyncDirectory(path.substr(0, path.rfind('/'))));
+    MutexLock lock(inode->content.mu);
+    inode->content.name_synced = true;
+  }
+  MutexLock lock(core_.mu);
+  inode->record.synced_generation = snapshot.record.content_generation;
+  return {};
+}
+
+// --- for write-back ---
+
+Status FileData::MarkClean(const InodePtr& inode, Transaction& txn) {
+  {
+    MutexLock lock(inode->content.mu);
+    inode->content.blocks.ClearAllDirty();
+  }
+  return SaveBlocks(inode, txn);
+}
+
+void FileData::AfterStep(const InodePtr& inode) {
+  Release(inode);
+  NoteUse(inode->ino);
+}
+
+void FileData::Release(const InodePtr& inode) {
+  MutexLock lock(core_.mu);
+  if (inode->opens > 0 || inode->stepping) return;
+  if (!inode->freed) {
+    Transaction txn;
+    const Status blocks = SaveBlocks(inode, txn);
+    const Status saved = txn.meta.empty() && txn.listing.empty() ? Status() : core_.Commit(txn);
+    if (!blocks.ok() || !saved.ok()) LogWarning("the cache database: ", (blocks.ok() ? saved : blocks).error().message);
+  }
+  MutexLock content_lock(inode->content.mu);
+  inode->content.file.reset();
+}
+
+}  // namespace pailfs::cache

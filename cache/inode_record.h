@@ -1,0 +1,81 @@
+// What the databases know of one inode, and of one pending deletion.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/object_store.h"
+#include "base/result.h"
+#include "cache/mount_cache.h"
+
+namespace pailfs::cache {
+
+// The object that an inode's clean bytes come from. Invariant: limit <= size, and limit <= the inode's size. Bytes at
+// or beyond `limit` do not come from the object: they are in the cache file, or zeros. Only truncation lowers it.
+struct Origin {
+  std::string key;
+  std::string etag;
+  std::string version_id;
+  uint64_t size = 0;
+  uint64_t limit = 0;
+  int64_t last_modified_us = 0;
+  bool superseded = false;  // another object is current at `key`; ours is reachable by version id only
+
+  // True when the bytes stay readable although the key is overwritten or deleted.
+  bool HasOwnVersion() const { return !version_id.empty() && version_id != "null"; }
+};
+
+struct InodeRecord {
+  Ino ino = 0;
+  Ino parent = 0;  // 0: unlinked
+  std::string name;
+  uint32_t mode = 0;
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  uint64_t rdev = 0;
+  uint64_t size = 0;
+  int64_t atime_ns = 0;
+  int64_t mtime_ns = 0;
+  int64_t ctime_ns = 0;
+  uint32_t subdirectories = 0;
+  std::optional<Origin> origin;
+  std::map<std::string, std::string> xattrs;
+  std::string symlink_target;      // empty: not fetched yet
+  ContentHeaders headers;
+  UserMetadata foreign_metadata;   // of other programs; goes along with every copy that we make
+  bool content_dirty = false;      // bytes differ from the origin
+  bool attributes_dirty = false;   // metadata differs from the origin's
+  bool complete = false;           // every block is in the cache file
+  uint64_t content_generation = 0;
+  uint64_t synced_generation = 0;  // content_generation at the last fdatasync of the cache file
+  uint64_t operation = 0;          // number of the last step sent for it; in x-amz-meta-pailfs-op
+  Ino holds = 0;
+  bool held = false;
+
+  bool IsDirectory() const { return S_ISDIR(mode); }
+  bool IsRegular() const { return S_ISREG(mode); }
+  bool IsSymlink() const { return S_ISLNK(mode); }
+  // Bytes below this come from the origin unless dirty.
+  uint64_t limit() const { return origin ? origin->limit : 0; }
+  Attributes ToAttributes() const;
+};
+
+struct Tombstone {
+  std::string etag;  // of the object that is to go
+  std::string version_id;
+  int64_t created_ns = 0;
+  Ino successor = 0;  // an inode that will overwrite the object; the deletion waits for it
+};
+
+// Values as stored: u8 format 1 | u32 CRC32C(row key ‖ payload), big-endian | protobuf. kCorrupt where that does not hold.
+std::string Serialize(std::string_view row_key, const InodeRecord& record);
+Result<InodeRecord> ParseInode(std::string_view row_key, Ino ino, std::string_view value);
+std::string Serialize(std::string_view row_key, const Tombstone& tombstone);
+Result<Tombstone> ParseTombstone(std::string_view row_key, std::string_view value);
+
+}  // namespace pailfs::cache

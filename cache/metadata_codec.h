@@ -1,0 +1,44 @@
+// POSIX attributes in the user metadata of objects. Written in two dialects at once, that of s3fs (decimal mode, seconds with
+// a fraction) and that of the AWS file services (octal permissions, nanoseconds with "ns"); read in these and in those of
+// geesefs, goofys, rclone, gcsfuse, s3sync and Google's POSIX preservation. docs/FORMATS.md, "Object metadata".
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/object_store.h"
+
+namespace pailfs::cache {
+
+struct PosixMetadata {
+  std::optional<uint32_t> mode;  // full st_mode; type bits 0 where a dialect has none
+  std::optional<uint32_t> uid;
+  std::optional<uint32_t> gid;
+  std::optional<int64_t> mtime_ns;
+  std::optional<int64_t> ctime_ns;
+  std::optional<int64_t> atime_ns;
+  std::optional<uint64_t> rdev;
+  std::map<std::string, std::string> xattrs;
+  std::optional<std::string> symlink_target;  // where it stands in metadata rather than in the body
+  bool is_symlink = false;                    // said otherwise than by the mode
+};
+
+// Never fails: what cannot be understood is left out.
+PosixMetadata DecodeMetadata(const UserMetadata& metadata, const ContentHeaders& headers, std::string_view key,
+                             uint64_t size_bytes);
+// Sets our names in `metadata`, removes those of other dialects that would contradict them, leaves all others alone.
+void EncodeMetadata(const PosixMetadata& posix, UserMetadata& metadata);
+// True for the names that EncodeMetadata writes or removes.
+bool IsPosixMetadataName(std::string_view name);
+
+// S_IFREG, S_IFDIR, S_IFLNK, … of an object.
+uint32_t FileTypeOf(const PosixMetadata& posix, const ContentHeaders& headers, std::string_view key, uint64_t size_bytes);
+
+// About what everything but the extended attributes takes of the user metadata.
+inline constexpr uint64_t kOtherMetadataBytes = 640;
+uint64_t XattrMetadataBytes(const std::map<std::string, std::string>& xattrs);
+
+}  // namespace pailfs::cache

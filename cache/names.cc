@@ -1,0 +1,494 @@
+// Verbs on names: lookup, create, unlink, rename, directories.
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "cache/engine.h"
+#include "cache/key_names.h"
+#include "cache/posix_acl.h"
+
+namespace pailfs::cache {
+namespace {
+
+// After so many single names were asked for, the whole directory is listed instead.
+constexpr uint32_t kProbesBeforeListing = 8;
+constexpr size_t kReadDirectoryChunk = 128;
+// Inodes waiting for write-back stay in memory, so there is a limit to them.
+constexpr size_t kMostDirtyInodes = 100'000;
+
+}  // namespace
+
+Status Engine::CheckName(Ino parent, std::string_view name) const {
+  if (name.size() > kMaxNameBytes) return Error{Errc::kNameTooLong, "the name is longer than 255 bytes"};
+  if (parent == kRootIno && core_.options.prefix.empty() && name == kReservedSegment) {
+    return Error{Errc::kNotPermitted, "the name .pailfs is reserved"};
+  }
+  return {};
+}
+
+Status Engine::CheckWritable() const {
+  if (core_.options.read_only) return Error{Errc::kReadOnly, "mounted read-only"};
+  return {};
+}
+
+Result<InodePtr> Engine::InodeOf(Ino ino) {
+  MutexLock lock(core_.mu);
+  return core_.Get(ino);
+}
+
+Result<InodePtr> Engine::Directory(Ino ino) {
+  MutexLock lock(core_.mu);
+  return core_.GetDirectory(ino);
+}
+
+Status Engine::Resolve(const OpContext& ctx, Ino parent, std::string_view name) {
+  InodePtr dir;
+  bool list = false;
+  {
+    MutexLock lock(core_.mu);
+    ASSIGN_OR_RETURN(dir, core_.GetDirectory(parent));
+    if (dir->known || dir->record.parent == 0) return {};
+    ASSIGN_OR_RETURN(const auto found, core_.db->FindDentry(parent, name));
+    if (found) return {};
+    list = ++dir->probes > kProbesBeforeListing;
+  }
+  if (list) return loader_.LoadDirectory(ctx, dir);
+  return loader_.Probe(ctx, dir, name);
+}
+
+Result<std::optional<Dentry>> Engine::Find(Ino parent, std::string_view name) {
+  ASSIGN_OR_RETURN(const InodePtr dir, core_.GetDirectory(parent));
+  if (dir->record.parent == 0) return Error{Errc::kNotFound, "the directory was removed"};
+  return core_.db->FindDentry(parent, name);
+}
+
+Result<Attributes> Engine::Lookup(const OpContext& ctx, Ino parent, std::string_view name) {
+  if (name.size() > kMaxNameBytes) return Error{Errc::kNameTooLong, "the name is longer than 255 bytes"};
+  if (!CheckName(parent, name).ok()) return Error{Errc::kNotFound, "no such file"};
+  RETURN_IF_ERROR(Resolve(ctx, parent, name));
+  MutexLock lock(core_.mu);
+  ASSIGN_OR_RETURN(const auto dentry, Find(parent, name));
+  if (!dentry) return Error{Errc::kNotFound, "no such file"};
+  return core_.AttributesOf(dentry->ino);
+}
+
+// --- making ---
+
+Status Engine::WaitForDirtyRoom(const OpContext& ctx) {
+  if (!core_.options.background) return {};
+  MutexLock lock(core_.mu);
+  while (core_.dirty_by_order.size() > kMostDirtyInodes && core_.failing.size() < kMostDirtyInodes) {
+    RETURN_IF_ERROR(ctx.Check());
+    core_.progress_changed.WaitFor(core_.mu, std::chrono::milliseconds(20));
+  }
+  return {};
+}
+
+// The object that a deletion is about to remove is overwritten instead: one request, and never a moment without it.
+Status Engine::AdoptTombstone(const InodePtr& inode, Transaction& txn) {
+  const auto key = core_.TargetKey(*inode);
+  if (!key.ok()) return {};
+  ASSIGN_OR_RETURN(auto tombstone, core_.db->FindTombstone(*key));
+  if (!tombstone) return {};
+  tombstone->successor = inode->ino;
+  core_.db->PutTombstone(txn, *key, *tombstone);
+  return {};
+}
+
+Result<InodePtr> Engine::MakeLocked(Ino parent, std::string_view name, const NewInode& inode, const Caller& caller) {
+  ASSIGN_OR_RETURN(const InodePtr dir, core_.GetDirectory(parent));
+  ASSIGN_OR_RETURN(const auto existing, Find(parent, name));
+  if (existing) return Error{Errc::kAlreadyExists, "the file exists"};
+
+  Transaction txn;
+  InodeRecord record;
+  record.ino = core_.NewNumber(txn);
+  record.parent = parent;
+  record.name = std::string(name);
+  record.mode = inode.mode;
+  record.uid = caller.uid;
+  record.gid = caller.gid;
+  if ((dir->record.mode & S_ISGID) != 0) {
+    record.gid = dir->record.gid;
+    if (S_ISDIR(inode.mode)) record.mode |= S_ISGID;
+  }
+  const auto default_acl = dir->record.xattrs.find(std::string(kDefaultAclXattr));
+  if (default_acl != dir->record.xattrs.end() && !S_ISLNK(inode.mode)) {
+    ASSIGN_OR_RETURN(const InheritedAcl inherited, InheritAcl(default_acl->second, record.mode, S_ISDIR(record.mode)));
+    record.mode = inherited.mode;
+    if (!inherited.access.empty()) record.xattrs[std::string(kAccessAclXattr)] = inherited.access;
+    if (!inherited.default_acl.empty()) record.xattrs[std::string(kDefaultAclXattr)] = inherited.default_acl;
+  } else if (!S_ISLNK(inode.mode)) {
+    record.mode &= ~(caller.umask & 0777);
+  }
+  record.rdev = inode.rdev;
+  record.symlink_target = inode.symlink_target;
+  record.size = inode.symlink_target.size();
+  record.atime_ns = record.mtime_ns = record.ctime_ns = core_.NowNs();
+  record.complete = S_ISREG(inode.mode);
+
+  const InodePtr made = core_.Insert(std::move(record), /*in_meta=*/false);
+  const auto key = core_.TargetKey(*made);
+  if (!key.ok()) {
+    core_.ForgetCached(made->ino);
+    return key.error();
+  }
+  if (S_ISDIR(inode.mode)) {
+    ++dir->record.subdirectories;
+    made->known = true;
+    core_.db->SetListingComplete(txn, made->ino, true);
+  }
+  {
+    MutexLock content_lock(made->content.mu);
+    made->content.loaded = true;
+  }
+  RETURN_IF_ERROR(AdoptTombstone(made, txn));
+  RETURN_IF_ERROR(core_.MarkChanged(made, S_ISREG(inode.mode) ? Change::kContent : Change::kAttributes, txn));
+  RETURN_IF_ERROR(core_.TouchDirectory(dir, txn));
+  RETURN_IF_ERROR(core_.Commit(txn));
+  return made;
+}
+
+Result<Attributes> Engine::Make(const OpContext& ctx, Ino parent, std::string_view name, const NewInode& inode,
+                                const Caller& caller) {
+  RETURN_IF_ERROR(CheckWritable());
+  RETURN_IF_ERROR(CheckName(parent, name));
+  RETURN_IF_ERROR(WaitForDirtyRoom(ctx));
+  RETURN_IF_ERROR(Resolve(ctx, parent, name));
+  MutexLock lock(core_.mu);
+  ASSIGN_OR_RETURN(const InodePtr made, MakeLocked(parent, name, inode, caller));
+  return core_.AttributesOf(*made);
+}
+
+Result<Attributes> Engine::Create(const OpContext& ctx, Ino parent, std::string_view name, const NewInode& inode,
+                                  const Caller& caller, OpenFlags flags, bool exclusive) {
+  RETURN_IF_ERROR(CheckWritable());
+  RETURN_IF_ERROR(CheckName(parent, name));
+  RETURN_IF_ERROR(WaitForDirtyRoom(ctx));
+  RETURN_IF_ERROR(Resolve(ctx, parent, name));
+  Ino ino = 0;
+  {
+    MutexLock lock(core_.mu);
+    ASSIGN_OR_RETURN(const auto existing, Find(parent, name));
+    if (!existing) {
+      ASSIGN_OR_RETURN(const InodePtr made, MakeLocked(parent, name, inode, caller));
+      ++made->opens;
+      ++made->write_opens;
+      return core_.AttributesOf(*made);
+    }
+    if (exclusive) return Error{Errc::kAlreadyExists, "the file exists"};
+    if (S_ISDIR(existing->type)) return Error{Errc::kIsADirectory, "is a directory"};
+    ino = existing->ino;
+  }
+  RETURN_IF_ERROR(Open(ctx, ino, flags));
+  return GetAttributes(ino);
+}
+
+Result<std::string> Engine::ReadLink(const OpContext& ctx, Ino ino) {
+  ASSIGN_OR_RETURN(const InodePtr inode, InodeOf(ino));
+  Origin origin;
+  {
+    MutexLock lock(core_.mu);
+    if (!inode->record.IsSymlink()) return Error{Errc::kInvalidArgument, "not a symbolic link"};
+    if (!inode->record.symlink_target.empty() || !inode->record.origin) return inode->record.symlink_target;
+    origin = *inode->record.origin;
+  }
+  class TargetSink : public BodySink {
+   public:
+    Status Write(std::span<const std::byte> data) override {
+      target.append(AsChars(data));
+      if (target.size() > 4096) return Error{Errc::kNameTooLong, "the target of the symbolic link is too long"};
+      return {};
+    }
+    std::string target;
+  } sink;
+  GetOptions options;
+  if (origin.HasOwnVersion()) options.version.version_id = origin.version_id;
+  options.if_match = origin.etag;
+  ASSIGN_OR_RETURN(const ObjectInfo info, core_.store.Get(ctx, origin.key, options, sink));
+  MutexLock lock(core_.mu);
+  // s3fs pads the target with spaces.
+  while (!sink.target.empty() && sink.target.back() == ' ') sink.target.pop_back();
+  inode->record.symlink_target = sink.target;
+  inode->record.size = sink.target.size();
+  Transaction txn;
+  core_.Save(*inode, txn);
+  RETURN_IF_ERROR(core_.Commit(txn));
+  return sink.target;
+}
+
+// --- removing ---
+
+Status Engine::Unlink(const OpContext& ctx, Ino parent, std::string_view name) {
+  RETURN_IF_ERROR(CheckWritable());
+  RETURN_IF_ERROR(CheckName(parent, name));
+  RETURN_IF_ERROR(Resolve(ctx, parent, name));
+  MutexLock lock(core_.mu);
+  ASSIGN_OR_RETURN(const InodePtr dir, core_.GetDirectory(parent));
+  ASSIGN_OR_RETURN(const auto dentry, Find(parent, name));
+  if (!dentry) return Error{Errc::kNotFound, "no such file"};
+  if (S_ISDIR(dentry->type)) return Error{Errc::kIsADirectory, "is a directory"};
+  ASSIGN_OR_RETURN(const InodePtr inode, core_.Get(dentry->ino));
+  Transaction txn;
+  RETURN_IF_ERROR(core_.db->RemoveDentry(txn, parent, name));
+  RETURN_IF_ERROR(core_.DropLink(inode, txn, /*held_by=*/0));
+  // W8: an implicit directory gets a marker before its last key goes.
+  if (!dir->record.origin) dir->record.attributes_dirty = true;
+  RETURN_IF_ERROR(core_.TouchDirectory(dir, txn));
+  return core_.Commit(txn);
+}
+
+Status Engine::RemoveDirectory(const OpContext& ctx, Ino parent, std::string_view name) {
+  RETURN_IF_ERROR(CheckWritable());
+  RETURN_IF_ERROR(CheckName(parent, name));
+  RETURN_IF_ERROR(Resolve(ctx, parent, name));
+  InodePtr victim;
+  {
+    MutexLock lock(core_.mu);
+    ASSIGN_OR_RETURN(const auto dentry, Find(parent, name));
+    if (!dentry) return Error{Errc::kNotFound, "no such directory"};
+    if (!S_ISDIR(dentry->type)) return Error{Errc::kNotADirectory, "not a directory"};
+    ASSIGN_OR_RETURN(victim, core_.Get(dentry->ino));
+  }
+  RETURN_IF_ERROR(loader_.LoadDirectory(ctx, victim));
+  MutexLock lock(core_.mu);
+  ASSIGN_OR_RETURN(const InodePtr dir, core_.GetDirectory(parent));
+  ASSIGN_OR_RETURN(const auto dentry, Find(parent, name));
+  if (!dentry || dentry->ino != victim->ino) return Error{Errc::kNotFound, "no such directory"};
+  ASSIGN_OR_RETURN(const bool has_children, core_.db->HasChildren(victim->ino));
+  if (has_children) return Error{Errc::kNotEmpty, "the directory is not empty"};
+  Transaction txn;
+  RETURN_IF_ERROR(core_.db->RemoveDentry(txn, parent, name));
+  RETURN_IF_ERROR(core_.DropLink(victim, txn, /*held_by=*/0));
+  if (dir->record.subdirectories > 0) --dir->record.subdirectories;
+  if (!dir->record.origin) dir->record.attributes_dirty = true;
+  RETURN_IF_ERROR(core_.TouchDirectory(dir, txn));
+  return core_.Commit(txn);
+}
+
+// --- renaming ---
+
+Result<bool> Engine::IsAncestor(Ino ancestor, Ino of) {
+  for (Ino at = of;;) {
+    if (at == ancestor) return true;
+    if (at == kRootIno) return false;
+    ASSIGN_OR_RETURN(const InodePtr inode, core_.Get(at));
+    if (inode->record.parent == 0) return false;
+    at = inode->record.parent;
+  }
+}
+
+Status Engine::CheckReplace(const InodePtr& from, const InodePtr& to) {
+  if (to->record.IsDirectory()) {
+    if (!from->record.IsDirectory()) return Error{Errc::kIsADirectory, "is a directory"};
+    ASSIGN_OR_RETURN(const bool has_children, core_.db->HasChildren(to->ino));
+    if (has_children) return Error{Errc::kNotEmpty, "the directory is not empty"};
+  } else if (from->record.IsDirectory()) {
+    return Error{Errc::kNotADirectory, "not a directory"};
+  }
+  return {};
+}
+
+Status Engine::RememberOrigin(const InodePtr& inode, Transaction& txn) {
+  const auto& origin = inode->record.origin;
+  if (origin && !origin->superseded) core_.db->PutDisplaced(txn, origin->key, inode->ino);
+  return {};
+}
+
+// A directory's descendants are displaced with it; a worker enters them one by one.
+Status Engine::NoteMove(const InodePtr& inode, const std::string& old_key, Transaction& txn) {
+  if (!inode->record.IsDirectory()) return {};
+  ASSIGN_OR_RETURN(const bool has_children, core_.db->HasChildren(inode->ino));
+  if (!has_children) return {};
+  core_.db->PutMovedPrefix(txn, old_key, inode->ino);
+  core_.moved_prefixes[old_key] = inode->ino;
+  return {};
+}
+
+// Gives the inode its place; its old dentry is removed by the caller.
+Status Engine::Place(const InodePtr& inode, const InodePtr& dir, std::string_view name, Transaction& txn) {
+  ASSIGN_OR_RETURN(const std::string old_key, core_.TargetKey(*inode));
+  RETURN_IF_ERROR(core_.EnterMeta(inode, txn));
+  InodeRecord& record = inode->record;
+  if (record.parent != dir->ino) {
+    ASSIGN_OR_RETURN(const InodePtr old_dir, core_.Get(record.parent));
+    --old_dir->meta_children;
+    ++dir->meta_children;
+    RETURN_IF_ERROR(core_.EnterMeta(dir, txn));
+    if (record.IsDirectory()) {
+      if (old_dir->record.subdirectories > 0) --old_dir->record.subdirectories;
+      ++dir->record.subdirectories;
+    }
+  }
+  record.parent = dir->ino;
+  record.name = std::string(name);
+  record.ctime_ns = core_.NowNs();
+  core_.db->PutDentry(txn, dir->ino, {record.name, record.ino, record.mode & S_IFMT}, /*in_meta=*/true);
+  RETURN_IF_ERROR(RememberOrigin(inode, txn));
+  RETURN_IF_ERROR(NoteMove(inode, old_key, txn));
+  return core_.MarkChanged(inode, Change::kPlace, txn);
+}
+
+Status Engine::Exchange(const InodePtr& from_dir, const InodePtr& from, const InodePtr& to_dir, const InodePtr& to) {
+  const std::string from_name = from->record.name;
+  const std::string to_name = to->record.name;
+  for (const auto& [moving, target] : {std::pair(from, to_dir), std::pair(to, from_dir)}) {
+    if (!moving->record.IsDirectory()) continue;
+    ASSIGN_OR_RETURN(const bool inside, IsAncestor(moving->ino, target->ino));
+    if (inside) return Error{Errc::kInvalidArgument, "a directory cannot move into itself"};
+  }
+  Transaction txn;
+  RETURN_IF_ERROR(core_.db->RemoveDentry(txn, from_dir->ino, from_name));
+  RETURN_IF_ERROR(core_.db->RemoveDentry(txn, to_dir->ino, to_name));
+  RETURN_IF_ERROR(Place(from, to_dir, to_name, txn));
+  RETURN_IF_ERROR(Place(to, from_dir, from_name, txn));
+  RETURN_IF_ERROR(core_.TouchDirectory(from_dir, txn));
+  RETURN_IF_ERROR(core_.TouchDirectory(to_dir, txn));
+  return core_.Commit(txn);
+}
+
+Status Engine::RenameLocked(Ino parent, std::string_view name, Ino new_parent, std::string_view new_name,
+                            RenameMode mode) {
+  ASSIGN_OR_RETURN(const InodePtr from_dir, core_.GetDirectory(parent));
+  ASSIGN_OR_RETURN(const InodePtr to_dir, core_.GetDirectory(new_parent));
+  ASSIGN_OR_RETURN(const auto from_dentry, Find(parent, name));
+  if (!from_dentry) return Error{Errc::kNotFound, "no such file"};
+  ASSIGN_OR_RETURN(const InodePtr from, core_.Get(from_dentry->ino));
+  ASSIGN_OR_RETURN(const auto to_dentry, Find(new_parent, new_name));
+  if (to_dentry && to_dentry->ino == from->ino) {
+    return mode == RenameMode::kNoReplace ? Status(Error{Errc::kAlreadyExists, "the file exists"}) : Status();
+  }
+  InodePtr to;
+  if (to_dentry) {
+    ASSIGN_OR_RETURN(to, core_.Get(to_dentry->ino));
+  }
+  if (mode == RenameMode::kExchange) {
+    if (to == nullptr) return Error{Errc::kNotFound, "no such file"};
+    return Exchange(from_dir, from, to_dir, to);
+  }
+  if (from->record.IsDirectory()) {
+    ASSIGN_OR_RETURN(const bool inside, IsAncestor(from->ino, new_parent));
+    if (inside) return Error{Errc::kInvalidArgument, "a directory cannot move into itself"};
+  }
+  Transaction txn;
+  if (to != nullptr) {
+    if (mode == RenameMode::kNoReplace) return Error{Errc::kAlreadyExists, "the file exists"};
+    RETURN_IF_ERROR(CheckReplace(from, to));
+  }
+  {
+    // Before anything changes: does the new path fit a key?
+    ASSIGN_OR_RETURN(const std::string prefix, core_.DirectoryPrefix(new_parent));
+    if (prefix.size() + KeySegmentOfName(new_name).size() + 1 > kMaxKeyBytes) {
+      return Error{Errc::kNameTooLong, "the path is longer than the 1024 bytes of an object key"};
+    }
+  }
+  if (to != nullptr) {
+    RETURN_IF_ERROR(core_.db->RemoveDentry(txn, new_parent, new_name));
+    if (to->record.IsDirectory() && to_dir->record.subdirectories > 0) --to_dir->record.subdirectories;
+    // Until our bytes are safe, those that they replace are kept: a power loss may undo the replacement.
+    const bool hold = from->record.IsRegular() && to->record.IsRegular() && from->record.content_dirty &&
+                      from->record.synced_generation == 0 && from->record.holds == 0;
+    if (hold) from->record.holds = to->ino;
+    RETURN_IF_ERROR(core_.DropLink(to, txn, hold ? from->ino : 0));
+  }
+  RETURN_IF_ERROR(core_.db->RemoveDentry(txn, parent, name));
+  RETURN_IF_ERROR(Place(from, to_dir, new_name, txn));
+  if (!from_dir->record.origin) from_dir->record.attributes_dirty = true;
+  RETURN_IF_ERROR(core_.TouchDirectory(from_dir, txn));
+  if (from_dir != to_dir) RETURN_IF_ERROR(core_.TouchDirectory(to_dir, txn));
+  RETURN_IF_ERROR(core_.Commit(txn));
+  Transaction adoption;
+  RETURN_IF_ERROR(AdoptTombstone(from, adoption));
+  return core_.Commit(adoption);
+}
+
+Status Engine::Rename(const OpContext& ctx, Ino parent, std::string_view name, Ino new_parent, std::string_view new_name,
+                      RenameMode mode) {
+  RETURN_IF_ERROR(CheckWritable());
+  RETURN_IF_ERROR(CheckName(parent, name));
+  RETURN_IF_ERROR(CheckName(new_parent, new_name));
+  RETURN_IF_ERROR(Resolve(ctx, parent, name));
+  RETURN_IF_ERROR(Resolve(ctx, new_parent, new_name));
+  std::vector<InodePtr> to_load;
+  {
+    MutexLock lock(core_.mu);
+    const std::pair<Ino, std::string_view> places[] = {{parent, name}, {new_parent, new_name}};
+    for (const auto& [dir, entry] : places) {
+      ASSIGN_OR_RETURN(const auto dentry, Find(dir, entry));
+      if (!dentry || !S_ISDIR(dentry->type)) continue;
+      ASSIGN_OR_RETURN(InodePtr inode, core_.Get(dentry->ino));
+      to_load.push_back(std::move(inode));
+    }
+  }
+  // What is below a directory that moves must be known first; W3.
+  for (const InodePtr& dir : to_load) RETURN_IF_ERROR(loader_.LoadSubtree(ctx, dir));
+  if (!to_load.empty()) RETURN_IF_ERROR(write_back_.WaitForMoves(ctx));
+  MutexLock lock(core_.mu);
+  return RenameLocked(parent, name, new_parent, new_name, mode);
+}
+
+// --- directories ---
+
+Status Engine::OpenDirectory(const OpContext& ctx, Ino ino) {
+  ASSIGN_OR_RETURN(const InodePtr dir, Directory(ino));
+  RETURN_IF_ERROR(loader_.LoadDirectory(ctx, dir));
+  MutexLock lock(core_.mu);
+  if (dir->freed) return Error{Errc::kNotFound, "the directory was removed"};
+  ++dir->directory_opens;
+  return {};
+}
+
+void Engine::CloseDirectory(Ino ino) {
+  MutexLock lock(core_.mu);
+  const InodePtr dir = core_.Cached(ino);
+  if (dir == nullptr || dir->directory_opens == 0) return;
+  --dir->directory_opens;
+  Transaction txn;
+  Status freed = core_.FreeIfUnused(dir, txn);
+  if (freed.ok()) freed = core_.Commit(txn);
+  if (!freed.ok()) LogWarning("the cache database: ", freed.error().message);
+}
+
+Status Engine::ReadDirectory(const OpContext& ctx, Ino ino, uint64_t cookie,
+                             const std::function<bool(const DirectoryEntry&)>& visit) {
+  ASSIGN_OR_RETURN(const InodePtr dir, Directory(ino));
+  RETURN_IF_ERROR(loader_.LoadDirectory(ctx, dir));
+  Ino parent = 0;
+  {
+    MutexLock lock(core_.mu);
+    parent = dir->record.parent;
+  }
+  if (parent == 0) return {};
+  const std::pair<const char*, Ino> dots[] = {{".", ino}, {"..", parent}};
+  for (uint64_t dot = cookie; dot < 2; ++dot) {
+    DirectoryEntry entry{dots[dot].first, dot + 1, {}};
+    {
+      MutexLock lock(core_.mu);
+      ASSIGN_OR_RETURN(entry.attributes, core_.AttributesOf(dots[dot].second));
+    }
+    if (!visit(entry)) return {};
+  }
+  for (;;) {
+    RETURN_IF_ERROR(ctx.Check());
+    std::vector<DirectoryEntry> entries;
+    {
+      MutexLock lock(core_.mu);
+      ASSIGN_OR_RETURN(auto children, core_.db->Children(ino, cookie, kReadDirectoryChunk));
+      if (children.empty()) return {};
+      cookie = CookieOfName(children.back().name);
+      for (Dentry& child : children) {
+        auto attributes = core_.AttributesOf(child.ino);
+        if (attributes.Is(Errc::kStale)) continue;
+        if (!attributes.ok()) return std::move(attributes).error();
+        const uint64_t entry_cookie = CookieOfName(child.name);
+        entries.push_back({std::move(child.name), entry_cookie, *attributes});
+      }
+    }
+    for (const DirectoryEntry& entry : entries) {
+      if (!visit(entry)) return {};
+    }
+  }
+}
+
+}  // namespace pailfs::cache

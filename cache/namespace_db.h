@@ -1,0 +1,116 @@
+// The two databases of a cache directory: `meta/`, what the bucket cannot tell (dirty and displaced inodes, pending
+// deletions), and `listing/`, clean knowledge of the bucket, disposable. A row of meta shadows that of listing.
+//
+// Rows (integers big-endian):
+//   I ino          inode                                   both
+//   D dir hash name  -> ino, type                          both; hash = StableHash64(name), also the readdir order
+//   B ino segment  block map of one 64 MiB segment         both
+//   L dir          the directory's listing is complete     listing
+//   T key          pending deletion of an object           meta
+//   K key          -> ino: the object at `key` is the origin of an inode that is not at `key`   meta
+//   V prefix       -> ino: directory moved away from `prefix`; its descendants are not in K yet  meta
+//   F dir hash name -> ino: this dentry (and, unless 0, inode) must still leave listing          meta
+//   S name         scalars: next inode number, operation number, mount id, boot id, source, …    meta
+//
+// Order of writes between the two: what leaves listing is noted in meta first (F); what enters listing is there before it
+// leaves meta. So a crash between the two writes is mended by ReplayListingRemovals.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/kv_store.h"
+#include "cache/inode_record.h"
+
+namespace pailfs::cache {
+
+struct Dentry {
+  std::string name;
+  Ino ino = 0;
+  uint32_t type = 0;  // S_IFMT bits
+};
+
+// Row keys.
+std::string InodeKey(Ino ino);
+std::string DentryPrefix(Ino dir);
+std::string DentryKey(Ino dir, std::string_view name);
+std::string BlocksPrefix(Ino ino);
+std::string BlocksKey(Ino ino, uint32_t segment);
+
+uint64_t CookieOfName(std::string_view name);
+
+// Changes to be written together. Not thread-safe.
+struct Transaction {
+  KvBatch meta;
+  KvBatch listing;
+  std::vector<std::string> removals;  // F rows of this transaction, cleared by a later one
+};
+
+// Reads are thread-safe. Commit, Settle and the transaction builders are called under the tree's mutex.
+class NamespaceDb {
+ public:
+  // Opens `directory`/meta and `directory`/listing; a listing that cannot be opened is deleted and made anew.
+  static Result<std::unique_ptr<NamespaceDb>> Open(FileSystem& files, const std::string& directory);
+
+  struct FoundInode {
+    InodeRecord record;
+    bool in_meta = false;
+  };
+  Result<std::optional<FoundInode>> FindInode(Ino ino) const;
+  Result<std::optional<Dentry>> FindDentry(Ino dir, std::string_view name) const;
+  // Up to `limit` dentries with cookies greater than `cookie`, in cookie order.
+  Result<std::vector<Dentry>> Children(Ino dir, uint64_t cookie, size_t limit) const;
+  Result<bool> HasChildren(Ino dir) const;
+  bool ListingComplete(Ino dir) const;
+  Result<std::vector<std::pair<uint32_t, std::string>>> BlockRows(Ino ino, bool in_meta) const;
+
+  Result<std::optional<Tombstone>> FindTombstone(std::string_view key) const;
+  Result<std::optional<Ino>> FindDisplaced(std::string_view key) const;
+  // Calls `visit` with each pending deletion with key >= `from`, in key order, until it returns false.
+  Status VisitTombstones(std::string_view from, const std::function<bool(std::string_view, const Tombstone&)>& visit) const;
+  Status VisitMetaInodes(const std::function<Status(InodeRecord)>& visit) const;
+  Result<std::vector<std::pair<std::string, Ino>>> MovedPrefixes() const;
+  Result<std::optional<std::string>> Scalar(std::string_view name) const;
+
+  // Builders. `in_meta` says which database.
+  void PutInode(Transaction& txn, const InodeRecord& record, bool in_meta) const;
+  void PutDentry(Transaction& txn, Ino dir, const Dentry& dentry, bool in_meta) const;
+  // From both databases.
+  Status RemoveDentry(Transaction& txn, Ino dir, std::string_view name) const;
+  Status RemoveInode(Transaction& txn, Ino ino) const;
+  void PutBlocks(Transaction& txn, Ino ino, uint32_t segment, std::string_view bits, bool in_meta) const;
+  Status RemoveBlocks(Transaction& txn, Ino ino, bool in_meta) const;
+  void SetListingComplete(Transaction& txn, Ino dir, bool complete) const;
+  void PutTombstone(Transaction& txn, std::string_view key, const Tombstone& tombstone) const;
+  void RemoveTombstone(Transaction& txn, std::string_view key) const;
+  void PutDisplaced(Transaction& txn, std::string_view key, Ino ino) const;
+  void RemoveDisplaced(Transaction& txn, std::string_view key) const;
+  void PutMovedPrefix(Transaction& txn, std::string_view prefix, Ino ino) const;
+  void RemoveMovedPrefix(Transaction& txn, std::string_view prefix) const;
+  void PutScalar(Transaction& txn, std::string_view name, std::string_view value) const;
+
+  // meta, then listing. With kSync everything in meta is durable afterwards.
+  Status Commit(Transaction& txn, KvDurability durability = KvDurability::kNoSync);
+  // listing, then meta: for inodes that become clean.
+  Status Settle(Transaction& txn);
+  Status Sync();
+  Status ReplayListingRemovals();
+
+ private:
+  NamespaceDb(std::unique_ptr<KvStore> meta, std::unique_ptr<KvStore> listing);
+
+  const std::unique_ptr<KvStore> meta_;
+  const std::unique_ptr<KvStore> listing_;
+  std::vector<std::string> done_removals_;  // F rows whose removal from listing is done; under the tree's mutex
+};
+
+// Deletes `directory`/listing: after a power loss it may lack rows that its L rows promise.
+Status DiscardListing(FileSystem& files, const std::string& directory);
+
+}  // namespace pailfs::cache

@@ -1,0 +1,235 @@
+// Opening a cache directory, and making whole what an earlier process left in it.
+//
+// After the end of a process (kill -9) everything that was written is there: the databases are exact, and cache files may
+// be ahead of their records. After a power loss (another boot id, no clean shutdown) what was not synced may be missing:
+// listing/ is dropped, clean cached bytes are dropped, and an inode whose bytes were never synced does not replace an object.
+
+#include <algorithm>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "cache/engine.h"
+
+namespace pailfs::cache {
+namespace {
+
+constexpr std::string_view kFormat = "pailfs-cache 1\n";
+constexpr std::string_view kBootIdPath = "/proc/sys/kernel/random/boot_id";
+
+std::string BootId(FileSystem& files) {
+  auto id = ReadFile(files, std::string(kBootIdPath));
+  return id.ok() ? *id : std::string("unknown");
+}
+
+Result<uint64_t> ScalarNumber(const NamespaceDb& db, std::string_view name, uint64_t fallback) {
+  ASSIGN_OR_RETURN(const auto value, db.Scalar(name));
+  if (!value) return fallback;
+  if (value->size() != 8) return Error{Errc::kCorrupt, "a number of the cache database is damaged"};
+  return GetBig64(*value);
+}
+
+}  // namespace
+
+Status Engine::OpenFormat() {
+  const std::string& directory = core_.options.directory;
+  RETURN_IF_ERROR(MakeDirectories(core_.files, directory));
+  auto locked = core_.files.Lock(directory + "/LOCK");
+  if (!locked.ok()) return std::move(locked).error().With("cache " + directory);
+  lock_ = std::move(*locked);
+  const auto format = ReadFile(core_.files, directory + "/FORMAT");
+  if (format.Is(Errc::kNotFound)) return WriteFileDurably(core_.files, directory + "/FORMAT", kFormat);
+  if (!format.ok()) return format.error();
+  if (*format != kFormat) {
+    return Error{Errc::kUnsupported,
+                 StrCat("cache ", directory, " has a format that this version does not know; use the version that made it, "
+                        "or another cache directory")};
+  }
+  return {};
+}
+
+Status Engine::Open() {
+  RETURN_IF_ERROR(OpenFormat());
+  const std::string& directory = core_.options.directory;
+  const std::string boot_path = directory + "/BOOT";
+  const std::string boot_id = BootId(core_.files);
+  const auto last_boot = ReadFile(core_.files, boot_path);
+  if (!last_boot.ok() && !last_boot.Is(Errc::kNotFound)) return last_boot.error();
+  // BOOT names the boot under which the directory is in use, "clean" after an orderly shutdown.
+  const bool after_power_loss = last_boot.ok() && *last_boot != boot_id && *last_boot != "clean";
+  if (after_power_loss) {
+    LogWarning("cache ", directory, " was in use when the machine went down; recovering");
+    RETURN_IF_ERROR(DiscardListing(core_.files, directory));
+  }
+  RETURN_IF_ERROR(WriteFileDurably(core_.files, boot_path, boot_id));
+  auto opened = NamespaceDb::Open(core_.files, directory);
+  if (!opened.ok()) {
+    if (!opened.Is(Errc::kCorrupt)) return std::move(opened).error();
+    return std::move(opened).error().With(StrCat("cache ", directory, " is damaged; move it aside (it may hold files that "
+                                                 "are not in the bucket yet) and mount again"));
+  }
+  core_.db = std::move(*opened);
+  RETURN_IF_ERROR(core_.db->ReplayListingRemovals());
+  RETURN_IF_ERROR(RecoverTree(after_power_loss));
+  RETURN_IF_ERROR(data_.Recover());
+  if (core_.options.background) write_back_.Start();
+  return {};
+}
+
+Status Engine::RecoverTree(bool after_power_loss) {
+  bool have_root = false;
+  {
+    MutexLock lock(core_.mu);
+    ASSIGN_OR_RETURN(const auto mount_id, core_.db->Scalar("mount_id"));
+    if (mount_id) {
+      core_.mount_id = *mount_id;
+    } else {
+      const std::string bytes = core_.random.Bytes(8);
+      core_.mount_id = Hex({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+      Transaction txn;
+      core_.db->PutScalar(txn, "mount_id", core_.mount_id);
+      RETURN_IF_ERROR(core_.Commit(txn, KvDurability::kSync));
+    }
+    ASSIGN_OR_RETURN(core_.next_number, ScalarNumber(*core_.db, "next_number", kRootIno + 1));
+    core_.number_limit = core_.next_number;
+    ASSIGN_OR_RETURN(core_.next_operation, ScalarNumber(*core_.db, "next_operation", 1));
+    core_.operation_limit = core_.next_operation;
+    ASSIGN_OR_RETURN(const auto moved, core_.db->MovedPrefixes());
+    core_.moved_prefixes = {moved.begin(), moved.end()};
+    RETURN_IF_ERROR(core_.db->VisitTombstones("", [this](std::string_view, const Tombstone&) NO_THREAD_SAFETY_ANALYSIS {
+      ++core_.tombstones;
+      return true;
+    }));
+    RETURN_IF_ERROR(core_.db->VisitMetaInodes([this, &have_root](InodeRecord record) NO_THREAD_SAFETY_ANALYSIS {
+      have_root = have_root || record.ino == kRootIno;
+      core_.Insert(std::move(record), /*in_meta=*/true);
+      return Status();
+    }));
+  }
+  if (!have_root) RETURN_IF_ERROR(loader_.LoadRoot(OpContext{}));
+  if (after_power_loss) {
+    // What a moved directory still had under its old prefix was known to listing only.
+    std::vector<std::pair<std::string, Ino>> moved;
+    {
+      MutexLock lock(core_.mu);
+      moved = {core_.moved_prefixes.begin(), core_.moved_prefixes.end()};
+    }
+    for (const auto& [prefix, dir] : moved) RETURN_IF_ERROR(loader_.LoadMoved(OpContext{}, dir, prefix));
+  }
+  MutexLock lock(core_.mu);
+  std::vector<Ino> all;
+  RETURN_IF_ERROR(core_.db->VisitMetaInodes([&all](const InodeRecord& record) {
+    all.push_back(record.ino);
+    return Status();
+  }));
+  for (const Ino ino : all) {
+    ASSIGN_OR_RETURN(const InodePtr inode, core_.Get(ino));
+    if (ino == kRootIno || inode->record.parent == 0) continue;
+    ASSIGN_OR_RETURN(const InodePtr parent, core_.Get(inode->record.parent));
+    ++parent->meta_children;
+  }
+  for (const Ino ino : all) {
+    auto inode = core_.Get(ino);
+    if (inode.Is(Errc::kStale)) continue;  // freed with another one
+    if (!inode.ok()) return std::move(inode).error();
+    RETURN_IF_ERROR(RecoverContent(*inode, after_power_loss));
+  }
+  for (const Ino ino : all) {
+    const InodePtr inode = core_.Cached(ino);
+    if (inode == nullptr) continue;
+    if (inode->record.parent == 0) {
+      // Unlinked while open: nobody has it open any more.
+      Transaction txn;
+      RETURN_IF_ERROR(core_.FreeIfUnused(inode, txn));
+      RETURN_IF_ERROR(core_.Commit(txn));
+      continue;
+    }
+    inode->last_change_ns = core_.clock.MonotonicNs();
+    core_.UpdateQueue(inode);
+    RETURN_IF_ERROR(core_.SettleIfClean(inode));
+  }
+  return {};
+}
+
+std::string Engine::RecoveredName(const std::string& name) const {
+  const std::string suffix = StrCat(".recovered-", core_.NowNs() / 1'000'000'000);
+  return name.substr(0, kMaxNameBytes - suffix.size()) + suffix;
+}
+
+// The bytes that a rename brought in may be lost: the replaced file gets its name back, and what is there of the new one
+// is kept beside it.
+Status Engine::UndoUnsyncedReplacement(const InodePtr& inode) {
+  InodeRecord& record = inode->record;
+  const std::string name = record.name;
+  const Ino dir = record.parent;
+  Transaction txn;
+  RETURN_IF_ERROR(core_.db->RemoveDentry(txn, dir, name));
+  record.name = RecoveredName(name);
+  core_.db->PutDentry(txn, dir, {record.name, record.ino, record.mode & S_IFMT}, /*in_meta=*/true);
+  auto replaced = core_.Get(record.holds);
+  if (!replaced.ok() && !replaced.Is(Errc::kStale)) return std::move(replaced).error();
+  record.holds = 0;
+  core_.Save(*inode, txn);
+  if (replaced.ok()) {
+    InodeRecord& old = (*replaced)->record;
+    old.held = false;
+    old.parent = dir;
+    old.name = name;
+    core_.db->PutDentry(txn, dir, {old.name, old.ino, old.mode & S_IFMT}, /*in_meta=*/true);
+    core_.Save(**replaced, txn);
+    ASSIGN_OR_RETURN(const InodePtr parent, core_.Get(dir));
+    ++parent->meta_children;
+  }
+  LogWarning("the bytes of ", core_.PathOf(*inode), " may be incomplete: they had not been synced when the machine went down");
+  return core_.Commit(txn, KvDurability::kSync);
+}
+
+Status Engine::RecoverContent(const InodePtr& inode, bool after_power_loss) {
+  InodeRecord& record = inode->record;
+  if (!record.IsRegular()) return {};
+  const auto stat = core_.files.Stat(core_.DataPath(inode->ino));
+  if (!stat.ok() && !stat.Is(Errc::kNotFound)) return stat.error();
+  Transaction txn;
+  if (!record.content_dirty) {
+    if (after_power_loss || !stat.ok()) {
+      record.complete = false;
+      RETURN_IF_ERROR(core_.db->RemoveBlocks(txn, inode->ino, /*in_meta=*/true));
+      if (stat.ok()) RETURN_IF_ERROR(core_.files.Unlink(core_.DataPath(inode->ino)));
+      core_.Save(*inode, txn);
+    }
+    return core_.Commit(txn);
+  }
+  if (after_power_loss && record.synced_generation == 0 && record.parent != 0) {
+    if (record.holds != 0) return UndoUnsyncedReplacement(inode);
+    if (record.origin && !record.origin->superseded) {
+      ASSIGN_OR_RETURN(const std::string target, core_.TargetKey(*inode));
+      LogWarning("changes to ", core_.PathOf(*inode), " that had not been synced were lost when the machine went down");
+      // The object is what we know for certain.
+      record.content_dirty = false;
+      record.complete = false;
+      record.size = record.origin->limit = record.origin->size;
+      RETURN_IF_ERROR(core_.db->RemoveBlocks(txn, inode->ino, /*in_meta=*/true));
+      if (stat.ok()) RETURN_IF_ERROR(core_.files.Unlink(core_.DataPath(inode->ino)));
+      core_.Save(*inode, txn);
+      return core_.Commit(txn);
+    }
+  }
+  // The cache file's length is the truth: it is changed before the record is.
+  record.size = stat.ok() ? stat->size_bytes : 0;
+  if (record.origin) record.origin->limit = std::min(record.origin->limit, record.size);
+  if (after_power_loss && record.limit() > 0) {
+    // Clean blocks may be lost, dirty ones were synced: only these count as present.
+    record.complete = false;
+    ASSIGN_OR_RETURN(const auto rows, core_.db->BlockRows(inode->ino, /*in_meta=*/true));
+    BlockMap blocks;
+    for (const auto& [segment, bits] : rows) RETURN_IF_ERROR(blocks.LoadSegment(segment, bits));
+    blocks.KeepOnlyDirty();
+    for (const auto& [segment, bits] : blocks.TakeChangedSegments()) {
+      core_.db->PutBlocks(txn, inode->ino, segment, bits, /*in_meta=*/true);
+    }
+  }
+  core_.Save(*inode, txn);
+  return core_.Commit(txn);
+}
+
+}  // namespace pailfs::cache

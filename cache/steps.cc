@@ -1,0 +1,384 @@
+// Executing write-back steps and applying what came of them.
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "cache/metadata_codec.h"
+#include "cache/write_back.h"
+
+namespace pailfs::cache {
+namespace {
+
+constexpr std::string_view kOperationMetadata = "pailfs-op";
+// Up to this size the bytes are read into memory first, so that writers need not wait for the upload.
+constexpr uint64_t kSmallContentBytes = 4 << 20;
+constexpr std::string_view kDirectoryType = "application/x-directory";
+
+// A range of another body.
+class SliceBody : public BodySource {
+ public:
+  SliceBody(BodySource& whole, uint64_t offset, uint64_t length) : whole_(whole), offset_(offset), length_(length) {}
+  uint64_t size_bytes() const override { return length_; }
+  Status ReadAt(uint64_t offset, std::span<std::byte> buffer) override { return whole_.ReadAt(offset_ + offset, buffer); }
+  uint64_t NextData(uint64_t offset) override {
+    return std::min(std::max(whole_.NextData(offset_ + offset), offset_) - offset_, length_);
+  }
+
+ private:
+  BodySource& whole_;
+  const uint64_t offset_;
+  const uint64_t length_;
+};
+
+class UploadHold {
+ public:
+  explicit UploadHold(ContentGate& gate) : gate_(gate) {}
+  ~UploadHold() { gate_.ReleaseUpload(); }
+  UploadHold(const UploadHold&) = delete;
+  UploadHold& operator=(const UploadHold&) = delete;
+
+ private:
+  ContentGate& gate_;
+};
+
+}  // namespace
+
+UserMetadata WriteBack::MetadataFor(const Step& step) const {
+  const InodeRecord& record = step.record;
+  UserMetadata metadata = record.foreign_metadata;
+  if (core_.options.posix_metadata) {
+    PosixMetadata posix;
+    posix.mode = record.mode;
+    posix.uid = record.uid;
+    posix.gid = record.gid;
+    posix.mtime_ns = record.mtime_ns;
+    posix.ctime_ns = record.ctime_ns;
+    posix.atime_ns = record.atime_ns;
+    if (S_ISCHR(record.mode) || S_ISBLK(record.mode)) posix.rdev = record.rdev;
+    posix.xattrs = record.xattrs;
+    EncodeMetadata(posix, metadata);
+  }
+  SetMetadata(metadata, kOperationMetadata, core_.OperationToken(record.ino, step.operation));
+  return metadata;
+}
+
+// --- executing ---
+
+Status WriteBack::ExecuteStep(const OpContext& ctx, Step step) {
+  if (step.kind != Kind::kPutContent) return Finish(ctx, step, Send(ctx, step));
+  if (step.record.size > kSmallContentBytes) return ExecuteLargeContent(ctx, std::move(step));
+  auto outcome = SendSmallContent(ctx, &step);
+  return Finish(ctx, step, std::move(outcome));
+}
+
+void WriteBack::Refresh(Step* step) {
+  MutexLock lock(core_.mu);
+  const uint64_t operation = step->operation;
+  step->record = step->inode->record;
+  step->record.operation = operation;
+  step->content_generation = step->record.content_generation;
+  step->attribute_generation = step->inode->attribute_generation;
+  step->inode->smallest_size = step->record.size;
+}
+
+Result<WriteBack::Outcome> WriteBack::SendSmallContent(const OpContext& ctx, Step* step) {
+  std::string bytes;
+  {
+    RETURN_IF_ERROR(step->inode->gate.AcquireShared(ctx));
+    const SharedHold hold(step->inode->gate);
+    Refresh(step);
+    // It may have grown before we had the gate; still small enough for memory, or it is taken up again as a large one.
+    if (step->record.size > 2 * kSmallContentBytes) return Error{Errc::kCancelled, "the file grew"};
+    bytes.resize(step->record.size);
+    RETURN_IF_ERROR(data_.ReadThrough(ctx, step->inode, step->record, 0,
+                                      {reinterpret_cast<std::byte*>(bytes.data()), bytes.size()}));
+  }
+  PutOptions options{step->record.headers, MetadataFor(*step), step->conditions};
+  StringBody body(bytes);
+  auto put = core_.store.Put(ctx, step->key, body, options);
+  if (!put.ok()) return std::move(put).error();
+  return Outcome{std::move(*put), bytes.size()};
+}
+
+Status WriteBack::ExecuteLargeContent(const OpContext& ctx, Step step) {
+  std::stop_source give_way;
+  const std::stop_callback stop_with_us(ctx.stop, [&give_way] { give_way.request_stop(); });
+  // An upload that writers have interrupted too often makes them wait instead.
+  const Status held = step.insist ? step.inode->gate.AcquireForUpload(ctx, std::stop_source(std::nostopstate))
+                                  : step.inode->gate.AcquireForUpload(ctx, give_way);
+  if (!held.ok()) return Finish(ctx, step, Error{held.error()});
+  const UploadHold hold(step.inode->gate);
+  Refresh(&step);
+  OpContext upload_ctx = ctx;
+  upload_ctx.stop = give_way.get_token();
+  const PutOptions options{step.record.headers, MetadataFor(step), step.conditions};
+  auto outcome = SendLargeContent(upload_ctx, step, options);
+  return Finish(ctx, step, std::move(outcome));
+}
+
+Result<WriteBack::Outcome> WriteBack::SendLargeContent(const OpContext& ctx, const Step& step, const PutOptions& options) {
+  const uint64_t size = step.record.size;
+  ASSIGN_OR_RETURN(auto body, data_.BodyOf(ctx, step.inode, step.record));
+  const std::vector<PlannedPart> plan = PlanUpload(size, step.record.limit(), data_.DirtyRuns(step.inode, step.record));
+  const bool reuses = std::any_of(plan.begin(), plan.end(), [](const PlannedPart& part) { return part.kind == PartKind::kCopy; });
+  if (reuses || size > kMaxSinglePutBytes) return SendParts(ctx, step, options, *body, plan);
+  ASSIGN_OR_RETURN(PutResult put, core_.store.Put(ctx, step.key, *body, options));
+  return Outcome{std::move(put), size};
+}
+
+Result<WriteBack::Outcome> WriteBack::SendParts(const OpContext& ctx, const Step& step, const PutOptions& options,
+                                                BodySource& body, const std::vector<PlannedPart>& plan) {
+  ASSIGN_OR_RETURN(const std::string upload, core_.store.CreateMultipartUpload(ctx, step.key, options));
+  std::vector<UploadedPart> parts;
+  Status failed;
+  for (const PlannedPart& part : plan) {
+    Result<UploadedPart> sent = Error{Errc::kInternal, "not sent"};
+    if (part.kind == PartKind::kCopy) {
+      const Origin& origin = *step.record.origin;
+      sent = core_.store.UploadPartCopy(
+          ctx, step.key, upload, part.part_number,
+          {origin.key, origin.HasOwnVersion() ? origin.version_id : "", origin.etag, {part.offset, part.length}});
+    } else {
+      SliceBody slice(body, part.offset, part.length);
+      sent = core_.store.UploadPart(ctx, step.key, upload, part.part_number, slice);
+    }
+    if (!sent.ok()) {
+      failed = std::move(sent).error().With(StrCat("part ", part.part_number));
+      break;
+    }
+    parts.push_back(std::move(*sent));
+  }
+  if (failed.ok()) {
+    auto put = core_.store.CompleteMultipartUpload(ctx, step.key, upload, parts, options.conditions);
+    if (put.ok()) return Outcome{std::move(*put), body.size_bytes()};
+    failed = std::move(put).error();
+    if (failed.Is(Errc::kAmbiguous)) return std::move(failed).error();
+  }
+  const Status aborted = core_.store.AbortMultipartUpload(OpContext{}, step.key, upload);
+  if (!aborted.ok()) LogDebug("aborting the upload of ", step.key, ": ", aborted.error().message);
+  return std::move(failed).error();
+}
+
+Result<WriteBack::Outcome> WriteBack::Send(const OpContext& ctx, const Step& step) {
+  PutOptions options{step.record.headers, MetadataFor(step), step.conditions};
+  if (step.kind == Kind::kPutObject) return SendObject(ctx, step, options);
+  return SendCopy(ctx, step, options);
+}
+
+Result<WriteBack::Outcome> WriteBack::SendObject(const OpContext& ctx, const Step& step, const PutOptions& options) {
+  PutOptions with_type = options;
+  if (step.record.IsDirectory() && with_type.headers.type.empty()) with_type.headers.type = kDirectoryType;
+  StringBody body(step.record.IsSymlink() ? std::string_view(step.record.symlink_target) : std::string_view());
+  ASSIGN_OR_RETURN(PutResult put, core_.store.Put(ctx, step.key, body, with_type));
+  return Outcome{std::move(put), body.size_bytes()};
+}
+
+Result<WriteBack::Outcome> WriteBack::SendCopy(const OpContext& ctx, const Step& step, const PutOptions& options) {
+  const Origin& origin = *step.record.origin;
+  CopyOptions copy;
+  copy.source_version_id = origin.HasOwnVersion() ? origin.version_id : "";
+  copy.source_if_match = origin.etag;
+  copy.directive = step.kind == Kind::kEvacuate ? MetadataDirective::kCopy : MetadataDirective::kReplace;
+  copy.headers = options.headers;
+  copy.metadata = options.metadata;
+  copy.conditions = options.conditions;
+  ASSIGN_OR_RETURN(PutResult put, core_.store.Copy(ctx, origin.key, step.key, copy));
+  return Outcome{std::move(put), origin.size};
+}
+
+// --- what became of it ---
+
+Status WriteBack::Finish(const OpContext& ctx, const Step& step, Result<Outcome> outcome) {
+  if (outcome.Is(Errc::kPreconditionFailed) || outcome.Is(Errc::kAmbiguous)) {
+    outcome = Resolve(ctx, step, std::move(outcome).error());
+  }
+  Status applied;
+  {
+    MutexLock lock(core_.mu);
+    step.inode->stepping = false;
+    core_.busy_keys.erase(step.key);
+    --core_.steps_in_flight;
+    applied = outcome.ok() ? ApplySuccess(step, *outcome) : ApplyFailure(step, outcome.error());
+    core_.progress_changed.NotifyAll();
+    core_.work_changed.NotifyAll();
+  }
+  data_.AfterStep(step.inode);
+  return applied;
+}
+
+Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& step, Error error) {
+  auto info = core_.store.Head(ctx, step.key, {});
+  if (info.Is(Errc::kNotFound)) {
+    MutexLock lock(core_.mu);
+    if (error.code == Errc::kPreconditionFailed && step.conditions.if_match) {
+      // Deleted by somebody else: the edit wins. What is not in the cache went with the object.
+      InodeRecord& record = step.inode->record;
+      step.inode->replaces_etag.reset();
+      Transaction txn;
+      ASSIGN_OR_RETURN(const auto tombstone, core_.db->FindTombstone(step.key));
+      if (tombstone) {
+        core_.db->RemoveTombstone(txn, step.key);
+        --core_.tombstones;
+      }
+      if (record.origin && record.origin->key == step.key) {
+        if (record.IsRegular() && !record.complete && record.origin->limit > 0) {
+          return Error{Errc::kStale, "the object was deleted by another client and its bytes are not in the cache"};
+        }
+        record.origin.reset();
+        if (record.IsRegular()) record.content_dirty = true;
+        core_.Save(*step.inode, txn);
+      }
+      RETURN_IF_ERROR(core_.Commit(txn));
+    }
+    return Error{Errc::kUnavailable, error.message};
+  }
+  if (!info.ok()) return Error{Errc::kUnavailable, info.error().message};
+  const std::string* token = FindMetadata(info->metadata, kOperationMetadata);
+  if (token != nullptr && *token == core_.OperationToken(step.record.ino, step.operation)) {
+    return Outcome{{info->etag, info->version_id, info->last_modified_us}, info->size_bytes};
+  }
+  if (token != nullptr && token->starts_with(StrCat(core_.mount_id, ".", step.record.ino, "."))) {
+    // Our own earlier request, whose answer we never saw: the newer step replaces it.
+    MutexLock lock(core_.mu);
+    step.inode->replaces_etag = info->etag;
+    return Error{Errc::kUnavailable, "an earlier upload of ours is replaced"};
+  }
+  if (error.code == Errc::kAmbiguous) return Error{Errc::kUnavailable, error.message};
+  return error;
+}
+
+Status WriteBack::MoveOrigin(const Step& step, const Outcome& outcome, Transaction& txn) {
+  Inode& inode = *step.inode;
+  InodeRecord& record = inode.record;
+  const std::optional<Origin> old = record.origin;
+  Origin origin{step.key, outcome.put.etag, outcome.put.version_id, outcome.size, 0, outcome.put.last_modified_us, false};
+  const bool same_content = record.content_generation == step.content_generation;
+  if (step.kind == Kind::kPutContent && same_content) {
+    origin.limit = outcome.size;
+    // W4: only generations up to the step's own become clean.
+    if (record.limit() == 0) record.complete = true;
+    record.content_dirty = false;
+    RETURN_IF_ERROR(data_.MarkClean(step.inode, txn));
+  } else {
+    // Bytes beyond the present limit changed since, or never came from an object: they stay in the cache and dirty.
+    origin.limit = std::min(record.limit(), outcome.size);
+  }
+  if (!record.IsRegular()) origin.limit = 0;
+  record.origin = origin;
+  if (step.kind != Kind::kEvacuate && inode.attribute_generation == step.attribute_generation) {
+    record.attributes_dirty = false;
+  }
+  inode.replaces_etag.reset();
+
+  ASSIGN_OR_RETURN(const auto tombstone, core_.db->FindTombstone(step.key));
+  if (tombstone) {
+    core_.db->RemoveTombstone(txn, step.key);
+    --core_.tombstones;
+  }
+  ASSIGN_OR_RETURN(const auto displaced, core_.db->FindDisplaced(step.key));
+  if (displaced) {
+    core_.db->RemoveDisplaced(txn, step.key);
+    ASSIGN_OR_RETURN(const InodePtr other, core_.Get(*displaced));
+    if (other != step.inode && other->record.origin && other->record.origin->key == step.key) {
+      other->record.origin->superseded = true;
+      core_.Save(*other, txn);
+    }
+  }
+  // W2: the old place goes only now that the new one is recorded.
+  if (old && old->key != step.key) {
+    if (core_.listings_under_way > 0) core_.gone_keys.insert(old->key);
+    RETURN_IF_ERROR(core_.AddTombstone(*old, txn));
+  }
+  const auto target = record.parent != 0 ? core_.TargetKey(inode) : Result<std::string>(std::string());
+  if (!target.ok() || *target != step.key) core_.db->PutDisplaced(txn, step.key, inode.ino);
+  if (step.kind == Kind::kPutContent) RETURN_IF_ERROR(core_.ReleaseHeld(step.inode, txn));
+  return {};
+}
+
+Status WriteBack::ApplySuccess(const Step& step, const Outcome& outcome) {
+  Transaction txn;
+  RETURN_IF_ERROR(MoveOrigin(step, outcome, txn));
+  Inode& inode = *step.inode;
+  inode.failures = 0;
+  inode.aborted_uploads = 0;
+  inode.must_evacuate = false;
+  inode.last_error.reset();
+  core_.failing.erase(inode.ino);
+  core_.Save(inode, txn);
+  if (inode.record.parent == 0) RETURN_IF_ERROR(core_.FreeIfUnused(step.inode, txn));
+  RETURN_IF_ERROR(core_.Commit(txn));
+  core_.UpdateQueue(step.inode);
+  return core_.SettleIfClean(step.inode);
+}
+
+Status WriteBack::ApplyFailure(const Step& step, const Error& error) {
+  Inode& inode = *step.inode;
+  if (inode.record.parent == 0) {
+    Transaction txn;
+    RETURN_IF_ERROR(core_.FreeIfUnused(step.inode, txn));
+    RETURN_IF_ERROR(core_.Commit(txn));
+    if (inode.freed) return {};
+  }
+  if (error.code == Errc::kCancelled) {
+    ++inode.aborted_uploads;
+    core_.UpdateQueue(step.inode);
+    return {};
+  }
+  if (error.code == Errc::kPreconditionFailed && step.kind != Kind::kEvacuate) return MakeConflictCopy(step);
+  if (error.code == Errc::kNotFound && step.kind == Kind::kCopy && inode.record.complete) {
+    // The origin vanished, but every byte is here.
+    Transaction txn;
+    inode.record.origin.reset();
+    RETURN_IF_ERROR(core_.MarkChanged(step.inode, Change::kContent, txn));
+    return core_.Commit(txn);
+  }
+  // W6: the data stays, the error is shown, and others do not wait.
+  ++inode.failures;
+  inode.last_error = error;
+  if (ErrcRetryClass(error.code) == RetryClass::kNever) inode.unseen_error = error;
+  core_.failing.insert(inode.ino);
+  core_.metrics.counter("writeback.failures").Add();
+  LogWarning("cannot write ", core_.PathOf(inode), " back to ", step.key, ": ", error.message);
+  core_.UpdateQueue(step.inode);
+  return {};
+}
+
+Status WriteBack::MakeConflictCopy(const Step& step) {
+  Inode& inode = *step.inode;
+  InodeRecord& record = inode.record;
+  if (record.parent == 0 || inode.ino == kRootIno) return {};
+  const std::string old_name = record.name;
+  const std::string suffix = StrCat(".conflict-", core_.options.host_name, "-", core_.NowNs() / 1'000'000'000);
+  std::string name = old_name.substr(0, kMaxNameBytes - std::min(suffix.size(), kMaxNameBytes - 1)) + suffix;
+  Transaction txn;
+  ASSIGN_OR_RETURN(const InodePtr parent, core_.Get(record.parent));
+  RETURN_IF_ERROR(core_.db->RemoveDentry(txn, record.parent, old_name));
+  record.name = std::move(name);
+  core_.db->PutDentry(txn, record.parent, {record.name, record.ino, record.mode & S_IFMT}, /*in_meta=*/true);
+  if (record.origin && record.origin->key == step.key) {
+    record.origin->superseded = true;
+    if (!record.origin->HasOwnVersion() && record.IsRegular() && (record.complete || record.limit() == 0)) {
+      record.origin.reset();
+    }
+  }
+  inode.replaces_etag.reset();
+  if (record.IsRegular() && !record.origin) record.content_dirty = true;
+  record.attributes_dirty = true;
+  // The directory is listed again, which brings the other client's object in under the name.
+  parent->known = false;
+  core_.db->SetListingComplete(txn, parent->ino, false);
+  ASSIGN_OR_RETURN(const auto tombstone, core_.db->FindTombstone(step.key));
+  if (tombstone) {
+    core_.db->RemoveTombstone(txn, step.key);
+    --core_.tombstones;
+  }
+  core_.Save(inode, txn);
+  RETURN_IF_ERROR(core_.Commit(txn));
+  core_.metrics.counter("writeback.conflicts").Add();
+  LogWarning("conflict: ", step.key, " was changed by another client; our version is kept as ", core_.PathOf(inode));
+  core_.UpdateQueue(step.inode);
+  return {};
+}
+
+}  // namespace pailfs::cache

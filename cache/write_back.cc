@@ -1,0 +1,374 @@
+#include "cache/write_back.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/log.h"
+#include "base/str.h"
+
+namespace pailfs::cache {
+namespace {
+
+constexpr int64_t kBlockedPauseNs = 20'000'000;
+constexpr int64_t kIdleWaitNs = 500'000'000;
+constexpr size_t kMostDirtyWhileExpanding = 50'000;
+constexpr size_t kExpandChunk = 256;
+constexpr auto kProgressInterval = std::chrono::milliseconds(200);
+constexpr int kAbortsBeforeInsisting = 2;
+
+}  // namespace
+
+// --- threads ---
+
+void WriteBack::Start() {
+  for (size_t i = 0; i < core_.options.upload_threads; ++i) threads_.emplace_back([this] { Run(); });
+}
+
+void WriteBack::Stop() {
+  {
+    MutexLock lock(core_.mu);
+    core_.stopping = true;
+  }
+  stop_.request_stop();
+  core_.work_changed.NotifyAll();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+void WriteBack::Run() {
+  OpContext ctx;
+  ctx.stop = stop_.get_token();
+  while (!stop_.stop_requested()) {
+    const auto ran = RunOne(ctx, /*ignore_delay=*/false);
+    if (!ran.ok() && !ran.Is(Errc::kCancelled)) LogError("write-back: ", ran.error().message);
+    if (ran.ok() && *ran) continue;
+    MutexLock lock(core_.mu);
+    if (core_.stopping) return;
+    int64_t wait_ns = kIdleWaitNs;
+    if (!ran.ok()) {
+      wait_ns = kIdleWaitNs;
+    } else {
+      const int64_t now = core_.clock.MonotonicNs();
+      if (!core_.queue.empty()) wait_ns = std::min(wait_ns, core_.queue.begin()->first - now);
+      if (core_.tombstones > 0 && !core_.deleting) wait_ns = std::min(wait_ns, core_.tombstones_due_ns - now);
+    }
+    core_.work_changed.WaitFor(core_.mu, std::chrono::nanoseconds(std::max<int64_t>(wait_ns, 1'000'000)));
+  }
+}
+
+Result<bool> WriteBack::RunOne(const OpContext& ctx, bool ignore_delay) {
+  ASSIGN_OR_RETURN(const bool expanded, ExpandMove(ctx));
+  if (expanded) return true;
+  std::optional<Step> step;
+  {
+    MutexLock lock(core_.mu);
+    step = ChooseStep(core_.clock.MonotonicNs(), ignore_delay);
+  }
+  if (step) {
+    RETURN_IF_ERROR(ExecuteStep(ctx, std::move(*step)));
+    return true;
+  }
+  return DeleteSome(ctx, ignore_delay);
+}
+
+// --- choosing ---
+
+std::optional<WriteBack::Step> WriteBack::ChooseStep(int64_t now_ns, bool ignore_delay) {
+  // Oldest due first (W5); those that cannot go now are put back a little later, so the scan ends.
+  for (size_t looked_at = core_.queue.size(); looked_at > 0 && !core_.queue.empty(); --looked_at) {
+    const auto [due_ns, ino] = *core_.queue.begin();
+    const InodePtr inode = core_.Cached(ino);
+    if (due_ns > now_ns && !ignore_delay) {
+      // A directory's marker may have become due early, when its last entry was uploaded.
+      return std::nullopt;
+    }
+    if (inode == nullptr) {
+      core_.queue.erase(core_.queue.begin());
+      continue;
+    }
+    core_.Dequeue(inode);
+    auto planned = PlanStep(inode);
+    if (!planned.ok()) {
+      inode->last_error = planned.error();
+      inode->unseen_error = planned.error();
+      ++inode->failures;
+      core_.failing.insert(inode->ino);
+      core_.UpdateQueue(inode);
+      core_.progress_changed.NotifyAll();
+      continue;
+    }
+    if (*planned) return std::move(*planned);
+    Postpone(inode);
+  }
+  return std::nullopt;
+}
+
+void WriteBack::Postpone(const InodePtr& inode) {
+  core_.Dequeue(inode);
+  inode->due_ns = core_.clock.MonotonicNs() + kBlockedPauseNs;
+  inode->queued = true;
+  core_.queue.insert({inode->due_ns, inode->ino});
+}
+
+WriteBack::Kind WriteBack::KindOf(const InodeRecord& record) const {
+  if (record.IsRegular()) return record.content_dirty ? Kind::kPutContent : Kind::kCopy;
+  if (record.IsSymlink() && record.symlink_target.empty() && record.origin) return Kind::kCopy;
+  return Kind::kPutObject;
+}
+
+Result<std::optional<Conditions>> WriteBack::ConditionsFor(const InodePtr& inode, const std::string& key) {
+  const auto& origin = inode->record.origin;
+  if (inode->replaces_etag) return std::optional(Conditions::IfMatch(*inode->replaces_etag));
+  if (origin && origin->key == key && !origin->superseded) return std::optional(Conditions::IfMatch(origin->etag));
+  ASSIGN_OR_RETURN(const auto tombstone, core_.db->FindTombstone(key));
+  if (tombstone) return std::optional(Conditions::IfMatch(tombstone->etag));
+  ASSIGN_OR_RETURN(const auto other_ino, core_.db->FindDisplaced(key));
+  if (!other_ino) return std::optional(Conditions::IfAbsent());
+  ASSIGN_OR_RETURN(const InodePtr other, core_.Get(*other_ino));
+  if (!other->record.origin || other->record.origin->key != key) return std::optional(Conditions::IfAbsent());
+  // W1: the object at `key` is the only copy of another living inode, unless its version id keeps it in reach, or it is
+  // held only until this very upload is done.
+  if (other->record.origin->HasOwnVersion() || inode->record.holds == *other_ino) {
+    return std::optional(Conditions::IfMatch(other->record.origin->etag));
+  }
+  other->must_evacuate = true;
+  core_.UpdateQueue(other);
+  return std::optional<Conditions>();
+}
+
+Result<std::optional<WriteBack::Step>> WriteBack::PlanStep(const InodePtr& inode) {
+  if (inode->stepping || inode->freed) return std::optional<Step>();
+  Step step;
+  step.inode = inode;
+  step.record = inode->record;
+  if (inode->must_evacuate && inode->record.origin) {
+    step.kind = Kind::kEvacuate;
+    step.key = StrCat(kReservedPrefix, "evacuated/", core_.mount_id, ".", inode->ino);
+    step.conditions = Conditions::IfAbsent();
+  } else {
+    inode->must_evacuate = false;
+    if (inode->record.parent == 0) return std::optional<Step>();
+    // W8: one marker, after the entries.
+    if (inode->record.IsDirectory() && inode->dirty_children > 0 && core_.clock.MonotonicNs() < inode->due_ns) {
+      return std::optional<Step>();
+    }
+    step.kind = KindOf(inode->record);
+    ASSIGN_OR_RETURN(step.key, core_.TargetKey(*inode));
+    if (core_.busy_keys.contains(step.key) || core_.UnderMovedPrefix(step.key)) return std::optional<Step>();
+    ASSIGN_OR_RETURN(auto conditions, ConditionsFor(inode, step.key));
+    if (!conditions) return std::optional<Step>();
+    step.conditions = std::move(*conditions);
+  }
+  if (core_.busy_keys.contains(step.key)) return std::optional<Step>();
+  step.content_generation = inode->record.content_generation;
+  step.attribute_generation = inode->attribute_generation;
+  step.insist = core_.pressure > 0 || inode->urgent || core_.flushers > 0 || inode->aborted_uploads >= kAbortsBeforeInsisting;
+  Transaction txn;
+  step.operation = core_.NewOperation(txn);
+  inode->record.operation = step.operation;
+  step.record.operation = step.operation;
+  core_.Save(*inode, txn);
+  RETURN_IF_ERROR(core_.Commit(txn));
+  inode->stepping = true;
+  inode->smallest_size = inode->record.size;
+  core_.busy_keys.insert(step.key);
+  ++core_.steps_in_flight;
+  return std::optional<Step>(std::move(step));
+}
+
+// --- waiting ---
+
+Status WriteBack::FlushAll(const OpContext& ctx, const std::function<void()>& progress) {
+  MutexLock lock(core_.mu);
+  ++core_.flushers;
+  const uint64_t up_to = core_.next_order;
+  std::vector<Ino> waiting;
+  for (const auto& [order, ino] : core_.dirty_by_order) waiting.push_back(ino);
+  for (const Ino ino : waiting) {
+    if (const InodePtr inode = core_.Cached(ino)) {
+      inode->failures = 0;
+      inode->last_error.reset();
+      core_.UpdateQueue(inode);
+    }
+  }
+  core_.failing.clear();
+  core_.tombstones_due_ns = core_.clock.MonotonicNs();
+  core_.work_changed.NotifyAll();
+  Status outcome;
+  for (;;) {
+    const auto oldest = core_.dirty_by_order.begin();
+    const bool inodes_done = oldest == core_.dirty_by_order.end() || oldest->first >= up_to;
+    if (inodes_done && core_.tombstones == 0 && core_.moved_prefixes.empty()) break;
+    if (!inodes_done && core_.steps_in_flight == 0) {
+      const auto last = core_.dirty_by_order.lower_bound(up_to);
+      const bool only_failing = std::all_of(oldest, last, [this](const auto& dirty) NO_THREAD_SAFETY_ANALYSIS {
+        return core_.failing.contains(dirty.second);
+      });
+      const InodePtr inode = only_failing ? core_.Cached(oldest->second) : nullptr;
+      if (inode != nullptr && inode->last_error) {
+        outcome = inode->last_error->With(core_.PathOf(*inode));
+        break;
+      }
+    }
+    outcome = ctx.Check();
+    if (!outcome.ok()) break;
+    core_.progress_changed.WaitFor(core_.mu, kProgressInterval);
+    lock.Unlock();
+    if (progress) progress();
+    lock.Lock();
+  }
+  --core_.flushers;
+  return outcome;
+}
+
+Status WriteBack::FlushInode(const OpContext& ctx, const InodePtr& inode) {
+  MutexLock lock(core_.mu);
+  if (inode->dirty_order == 0) return {};
+  const uint64_t up_to = core_.next_order;
+  core_.MakeUrgent(inode);
+  while (inode->dirty_order != 0 && inode->dirty_order < up_to) {
+    if (inode->failures > 0 && inode->last_error) return inode->last_error->With(core_.PathOf(*inode));
+    RETURN_IF_ERROR(ctx.Check());
+    core_.progress_changed.WaitFor(core_.mu, kProgressInterval);
+  }
+  return {};
+}
+
+Status WriteBack::WaitForMoves(const OpContext& ctx) {
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool expanded, ExpandMove(ctx));
+    if (expanded) continue;
+    MutexLock lock(core_.mu);
+    if (core_.moved_prefixes.empty()) return {};
+    RETURN_IF_ERROR(ctx.Check());
+    core_.progress_changed.WaitFor(core_.mu, std::chrono::milliseconds(20));
+  }
+}
+
+// --- deletions ---
+
+Result<std::vector<DeleteItem>> WriteBack::ChooseDeletions(bool ignore_delay, int64_t* next_due_ns) {
+  std::vector<DeleteItem> items;
+  const bool now = ignore_delay || core_.flushers > 0;
+  const int64_t wall_ns = core_.NowNs();
+  int64_t shortest_wait_ns = kIdleWaitNs;
+  RETURN_IF_ERROR(core_.db->VisitTombstones("", [&](std::string_view key, const Tombstone& tombstone) {
+    const int64_t wait_ns = tombstone.created_ns + core_.options.writeback_delay_ns - wall_ns;
+    if (!now && wait_ns > 0 && wait_ns <= core_.options.writeback_delay_ns) {
+      shortest_wait_ns = std::min(shortest_wait_ns, wait_ns);
+      return true;
+    }
+    if (core_.busy_keys.contains(std::string(key))) return true;
+    if (const InodePtr successor = tombstone.successor != 0 ? core_.Cached(tombstone.successor) : nullptr) {
+      const auto target = core_.TargetKey(*successor);
+      if (successor->dirty_order != 0 && target.ok() && *target == key) return true;
+    }
+    items.push_back({std::string(key), "", tombstone.etag});
+    return items.size() < kMaxBatchDelete;
+  }));
+  *next_due_ns = core_.clock.MonotonicNs() + std::max<int64_t>(shortest_wait_ns, kBlockedPauseNs);
+  return items;
+}
+
+Result<bool> WriteBack::DeleteSome(const OpContext& ctx, bool ignore_delay) {
+  std::vector<DeleteItem> items;
+  {
+    MutexLock lock(core_.mu);
+    if (core_.tombstones == 0 || core_.deleting) return false;
+    if (!ignore_delay && core_.flushers == 0 && core_.clock.MonotonicNs() < core_.tombstones_due_ns) return false;
+    int64_t next_due_ns = 0;
+    ASSIGN_OR_RETURN(items, ChooseDeletions(ignore_delay, &next_due_ns));
+    core_.tombstones_due_ns = next_due_ns;
+    if (items.empty()) return false;
+    core_.deleting = true;
+    ++core_.steps_in_flight;
+    for (const DeleteItem& item : items) core_.busy_keys.insert(item.key);
+  }
+  auto results = core_.store.DeleteBatch(ctx, items);
+  MutexLock lock(core_.mu);
+  core_.deleting = false;
+  --core_.steps_in_flight;
+  for (const DeleteItem& item : items) core_.busy_keys.erase(item.key);
+  core_.progress_changed.NotifyAll();
+  core_.work_changed.NotifyAll();
+  if (!results.ok()) {
+    core_.tombstones_due_ns = core_.clock.MonotonicNs() + kIdleWaitNs;
+    return std::move(results).error();
+  }
+  RETURN_IF_ERROR(ApplyDeletions(items, *results));
+  return true;
+}
+
+Status WriteBack::ApplyDeletions(const std::vector<DeleteItem>& items, const std::vector<Result<DeleteResult>>& results) {
+  Transaction txn;
+  for (size_t i = 0; i < items.size(); ++i) {
+    const auto& result = results[i];
+    if (!result.ok() && !result.Is(Errc::kPreconditionFailed) && !result.Is(Errc::kNotFound)) {
+      LogWarning("deleting ", items[i].key, ": ", result.error().message);
+      continue;
+    }
+    // A failed condition: somebody put another object there. It is not ours to delete.
+    if (core_.listings_under_way > 0) core_.gone_keys.insert(items[i].key);
+    core_.db->RemoveTombstone(txn, items[i].key);
+    --core_.tombstones;
+  }
+  return core_.Commit(txn);
+}
+
+// --- directory moves ---
+
+Status WriteBack::ExpandDirectory(Ino dir, std::vector<Ino>* pending) {
+  uint64_t cookie = 0;
+  for (;;) {
+    MutexLock lock(core_.mu);
+    ASSIGN_OR_RETURN(const auto children, core_.db->Children(dir, cookie, kExpandChunk));
+    if (children.empty()) return {};
+    cookie = CookieOfName(children.back().name);
+    Transaction txn;
+    for (const Dentry& child : children) {
+      if (S_ISDIR(child.type)) pending->push_back(child.ino);
+      auto found = core_.Get(child.ino);
+      if (found.Is(Errc::kStale)) continue;
+      if (!found.ok()) return std::move(found).error();
+      const InodePtr inode = std::move(*found);
+      const auto target = core_.TargetKey(*inode);
+      if (!inode->record.origin || (target.ok() && !core_.IsDisplaced(*inode, *target))) continue;
+      RETURN_IF_ERROR(core_.EnterMeta(inode, txn));
+      if (!inode->record.origin->superseded) core_.db->PutDisplaced(txn, inode->record.origin->key, inode->ino);
+      inode->last_change_ns = core_.clock.MonotonicNs();
+      core_.UpdateQueue(inode);
+    }
+    RETURN_IF_ERROR(core_.Commit(txn));
+  }
+}
+
+Result<bool> WriteBack::ExpandMove(const OpContext& ctx) {
+  std::pair<std::string, Ino> move;
+  {
+    MutexLock lock(core_.mu);
+    if (core_.moved_prefixes.empty() || expanding_) return false;
+    if (core_.dirty_by_order.size() > kMostDirtyWhileExpanding) return false;
+    move = *core_.moved_prefixes.begin();
+    expanding_ = true;
+  }
+  std::vector<Ino> pending{move.second};
+  Status outcome;
+  while (!pending.empty() && outcome.ok()) {
+    const Ino dir = pending.back();
+    pending.pop_back();
+    outcome = ctx.Check();
+    if (outcome.ok()) outcome = ExpandDirectory(dir, &pending);
+  }
+  MutexLock lock(core_.mu);
+  expanding_ = false;
+  RETURN_IF_ERROR(std::move(outcome));
+  core_.moved_prefixes.erase(move.first);
+  Transaction txn;
+  core_.db->RemoveMovedPrefix(txn, move.first);
+  RETURN_IF_ERROR(core_.Commit(txn));
+  core_.progress_changed.NotifyAll();
+  core_.work_changed.NotifyAll();
+  return true;
+}
+
+}  // namespace pailfs::cache

@@ -1,0 +1,110 @@
+// Write-back: makes the bucket equal to the namespace, one inode at a time, by idempotent steps. The rules W1 to W8 stand in
+// docs/ARCHITECTURE.md; where the code keeps one of them, it names it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cache/core.h"
+#include "cache/file_data.h"
+#include "cache/upload_plan.h"
+
+namespace pailfs::cache {
+
+// Thread-safe.
+class WriteBack {
+ public:
+  WriteBack(Core& core, FileData& data) : core_(core), data_(data) {}
+  ~WriteBack() { Stop(); }
+
+  void Start();
+  // Interrupts steps under way and waits for the threads.
+  void Stop();
+
+  // Executes one thing that is due (or anything at all, when `ignore_delay`). False: there was nothing to do.
+  Result<bool> RunOne(const OpContext& ctx, bool ignore_delay);
+  // Returns when everything changed before the call is in the bucket, or the first error that stands in the way.
+  Status FlushAll(const OpContext& ctx, const std::function<void()>& progress);
+  // The same for one inode (and nothing else).
+  Status FlushInode(const OpContext& ctx, const InodePtr& inode);
+  // Waits until no directory move is being expanded.
+  Status WaitForMoves(const OpContext& ctx);
+
+ private:
+  enum class Kind : uint8_t {
+    kPutObject,   // directory markers, symlinks, special files: metadata and a small body
+    kPutContent,  // a regular file's bytes
+    kCopy,        // unchanged bytes, new key or new metadata
+    kEvacuate,    // W1: to a temporary key, because its own is wanted
+  };
+
+  // What was decided under the mutex; the record is a snapshot.
+  struct Step {
+    Kind kind = Kind::kPutObject;
+    InodePtr inode;
+    InodeRecord record;
+    std::string key;
+    Conditions conditions;
+    uint64_t operation = 0;
+    uint64_t content_generation = 0;
+    uint64_t attribute_generation = 0;
+    bool insist = false;  // writers wait for the upload rather than interrupt it
+  };
+  struct Outcome {
+    PutResult put;
+    uint64_t size = 0;
+  };
+
+  // --- choosing (under the mutex) ---
+  std::optional<Step> ChooseStep(int64_t now_ns, bool ignore_delay);
+  Result<std::optional<Step>> PlanStep(const InodePtr& inode);
+  // The condition on `key`, or nullopt when another inode must leave it first.
+  Result<std::optional<Conditions>> ConditionsFor(const InodePtr& inode, const std::string& key);
+  Kind KindOf(const InodeRecord& record) const;
+  void Postpone(const InodePtr& inode);
+
+  // --- executing (without it) ---
+  Status ExecuteStep(const OpContext& ctx, Step step);
+  Result<Outcome> Send(const OpContext& ctx, const Step& step);
+  // Takes the snapshot anew, now that the content cannot change.
+  void Refresh(Step* step);
+  Result<Outcome> SendSmallContent(const OpContext& ctx, Step* step);
+  Status ExecuteLargeContent(const OpContext& ctx, Step step);
+  Status Finish(const OpContext& ctx, const Step& step, Result<Outcome> outcome);
+  Result<Outcome> SendObject(const OpContext& ctx, const Step& step, const PutOptions& options);
+  Result<Outcome> SendLargeContent(const OpContext& ctx, const Step& step, const PutOptions& options);
+  Result<Outcome> SendParts(const OpContext& ctx, const Step& step, const PutOptions& options, BodySource& body,
+                            const std::vector<PlannedPart>& plan);
+  Result<Outcome> SendCopy(const OpContext& ctx, const Step& step, const PutOptions& options);
+  UserMetadata MetadataFor(const Step& step) const;
+  // What became of a request that failed or whose answer was lost.
+  Result<Outcome> Resolve(const OpContext& ctx, const Step& step, Error error);
+
+  // --- applying (under the mutex) ---
+  Status ApplySuccess(const Step& step, const Outcome& outcome);
+  Status ApplyFailure(const Step& step, const Error& error);
+  Status MakeConflictCopy(const Step& step);
+  Status MoveOrigin(const Step& step, const Outcome& outcome, Transaction& txn);
+
+  // --- deletions and moves ---
+  Result<bool> DeleteSome(const OpContext& ctx, bool ignore_delay);
+  Result<std::vector<DeleteItem>> ChooseDeletions(bool ignore_delay, int64_t* next_due_ns);
+  Status ApplyDeletions(const std::vector<DeleteItem>& items, const std::vector<Result<DeleteResult>>& results);
+  Result<bool> ExpandMove(const OpContext& ctx);
+  Status ExpandDirectory(Ino dir, std::vector<Ino>* pending);
+
+  void Run();
+
+  Core& core_;
+  FileData& data_;
+  std::stop_source stop_;
+  std::vector<std::thread> threads_;
+  bool expanding_ = false;  // guarded by Core::mu
+};
+
+}  // namespace pailfs::cache
