@@ -81,16 +81,18 @@ using Status = Result<void>;
 #define PAILFS_CONCAT_INNER(a, b) a##b
 #define PAILFS_CONCAT(a, b) PAILFS_CONCAT_INNER(a, b)
 
-// Returns the error of `expr` (a Result of any type) from the enclosing function, if it has one.
-#define RETURN_IF_ERROR(expr)                                        \
-  do {                                                               \
-    if (auto status_ = (expr); !status_.ok()) {                      \
-      return std::move(status_).error();                             \
-    }                                                                \
+// Returns the error of `expr` (a Result of any type) from the enclosing function, if it has one. The names are made unique
+// by __COUNTER__, so that a lambda inside `expr` may use the macros too.
+#define RETURN_IF_ERROR(expr) RETURN_IF_ERROR_INNER(PAILFS_CONCAT(status_, __COUNTER__), expr)
+#define RETURN_IF_ERROR_INNER(status, expr) \
+  do {                                      \
+    if (auto status = (expr); !status.ok()) { \
+      return std::move(status).error();     \
+    }                                       \
   } while (false)
 
 // ASSIGN_OR_RETURN(auto x, F()): declares or assigns x, or returns F's error.
-#define ASSIGN_OR_RETURN(lhs, expr) ASSIGN_OR_RETURN_INNER(PAILFS_CONCAT(result_, __LINE__), lhs, expr)
+#define ASSIGN_OR_RETURN(lhs, expr) ASSIGN_OR_RETURN_INNER(PAILFS_CONCAT(result_, __COUNTER__), lhs, expr)
 #define ASSIGN_OR_RETURN_INNER(result, lhs, expr) \
   auto result = (expr);                           \
   if (!result.ok()) {                             \

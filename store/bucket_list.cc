@@ -1,0 +1,243 @@
+// Listings.
+
+#include <algorithm>
+
+#include "base/hash.h"
+#include "base/str.h"
+#include "store/embedded_bucket.h"
+
+namespace pailfs::store {
+namespace {
+
+// The least string that is greater than all that start with `prefix`; empty: there is none.
+std::string PrefixSuccessor(std::string prefix) {
+  while (!prefix.empty() && static_cast<uint8_t>(prefix.back()) == 0xFF) prefix.pop_back();
+  if (!prefix.empty()) prefix.back() = static_cast<char>(static_cast<uint8_t>(prefix.back()) + 1);
+  return prefix;
+}
+
+// Up to and including the delimiter after the prefix, or nullopt.
+std::optional<std::string> CommonPrefixOf(std::string_view key, const std::string& prefix, const std::string& delimiter) {
+  if (delimiter.empty()) return std::nullopt;
+  const size_t at = key.find(delimiter, prefix.size());
+  if (at == std::string_view::npos) return std::nullopt;
+  return std::string(key.substr(0, at + delimiter.size()));
+}
+
+Result<pb::Version> ParseRow(const KvIterator& it) {
+  ASSIGN_OR_RETURN(const OpenedValue opened, OpenValue(it.key(), it.value()));
+  pb::Version version;
+  if (!version.ParseFromArray(opened.payload.data(), static_cast<int>(opened.payload.size()))) {
+    return Error{Errc::kCorrupt, "a version row of the store's index is damaged; run 'pailfs store check'"};
+  }
+  return version;
+}
+
+// A cursor over the keys of one table.
+class KeyCursor {
+ public:
+  KeyCursor(const KvStore& index, std::string table) : table_(std::move(table)), it_(index.NewIterator()) {}
+  void SeekKey(std::string_view key) {  // the first row of this key or a later one
+    it_.Seek(table_ + std::string(key));
+    Load();
+  }
+  void SeekBehind(std::string_view key) {  // the first row of a key greater than this one
+    it_.Seek(table_ + std::string(key) + std::string("\0\2", 2));
+    Load();
+  }
+  void Next() {
+    it_.Next();
+    Load();
+  }
+  bool valid() const { return valid_; }
+  const std::string& key() const { return key_; }
+  KvIterator& it() { return it_; }
+  Status status() const {
+    RETURN_IF_ERROR(it_.status());
+    return damaged_ ? Status(Error{Errc::kCorrupt, "a row key of the store's index is damaged"}) : Status();
+  }
+
+ private:
+  void Load() {
+    valid_ = it_.Valid() && it_.key().starts_with(table_);
+    if (!valid_) return;
+    auto key = UnescapeKey(it_.key().substr(table_.size()));
+    damaged_ = !key;
+    valid_ = key.has_value();
+    if (key) key_ = std::move(key->first);
+  }
+
+  const std::string table_;
+  KvIterator it_;
+  std::string key_;
+  bool valid_ = false;
+  bool damaged_ = false;
+};
+
+// Where a listing begins: behind `after`; when that is a common prefix, behind all keys under it.
+struct Start {
+  std::string key;
+  bool behind = false;
+};
+
+Start StartOf(const std::string& prefix, const std::string& delimiter, const std::string& after) {
+  if (after.empty() || after < prefix) return {prefix, false};
+  if (!delimiter.empty() && after.ends_with(delimiter) && after.size() > prefix.size() && after.starts_with(prefix)) {
+    return {PrefixSuccessor(after), false};
+  }
+  return {after, true};
+}
+
+}  // namespace
+
+Result<ListPage> EmbeddedBucket::List(const OpContext& ctx, const ListRequest& request) {
+  RETURN_IF_ERROR(ctx.Check());
+  if (request.as_of_us) return ListAsOf(ctx, request);
+  ListPage page;
+  const size_t most = static_cast<size_t>(std::clamp(request.max_keys, 0, kMaxListKeys));
+  if (most == 0) return page;
+  const std::string& after = request.continuation_token.empty() ? request.start_after : request.continuation_token;
+  KeyCursor cursor(*core_.index, CurrentPrefix(id_));
+  const Start start = StartOf(request.prefix, request.delimiter, after);
+  if (start.behind) {
+    cursor.SeekBehind(start.key);
+  } else {
+    cursor.SeekKey(start.key);
+  }
+  std::string last;
+  while (cursor.valid() && cursor.key().starts_with(request.prefix)) {
+    if (page.objects.size() + page.common_prefixes.size() == most) {
+      page.next_token = last;
+      break;
+    }
+    auto common = CommonPrefixOf(cursor.key(), request.prefix, request.delimiter);
+    if (common) {
+      last = *common;
+      const std::string behind = PrefixSuccessor(*common);
+      page.common_prefixes.push_back(std::move(*common));
+      if (behind.empty()) break;
+      cursor.SeekKey(behind);
+      continue;
+    }
+    ASSIGN_OR_RETURN(const pb::Version version, ParseRow(cursor.it()));
+    last = cursor.key();
+    page.objects.push_back(InfoOf(cursor.key(), version, /*is_latest=*/true, request.with_metadata));
+    cursor.Next();
+  }
+  RETURN_IF_ERROR(cursor.status());
+  return page;
+}
+
+Result<ListPage> EmbeddedBucket::ListAsOf(const OpContext& ctx, const ListRequest& request) const {
+  ListPage page;
+  const size_t most = static_cast<size_t>(std::clamp(request.max_keys, 0, kMaxListKeys));
+  if (most == 0) return page;
+  const auto time_us = static_cast<uint64_t>(*request.as_of_us);
+  const std::string& after = request.continuation_token.empty() ? request.start_after : request.continuation_token;
+  KeyCursor current(*core_.index, CurrentPrefix(id_));
+  KeyCursor older(*core_.index, VersionPrefix(id_));
+  Start at = StartOf(request.prefix, request.delimiter, after);
+  std::string last;
+  for (;;) {
+    RETURN_IF_ERROR(ctx.Check());
+    for (KeyCursor* cursor : {&current, &older}) {
+      if (at.behind) {
+        cursor->SeekBehind(at.key);
+      } else {
+        cursor->SeekKey(at.key);
+      }
+      RETURN_IF_ERROR(cursor->status());
+    }
+    std::optional<std::string> key;
+    for (const KeyCursor* cursor : {&current, &older}) {
+      if (cursor->valid() && cursor->key().starts_with(request.prefix) && (!key || cursor->key() < *key)) key = cursor->key();
+    }
+    if (!key) return page;
+    at = {*key, true};
+    ASSIGN_OR_RETURN(const auto visible, VisibleAt(*key, time_us));
+    if (!visible) continue;
+    if (page.objects.size() + page.common_prefixes.size() == most) {
+      page.next_token = last;
+      return page;
+    }
+    auto common = CommonPrefixOf(*key, request.prefix, request.delimiter);
+    if (common) {
+      last = *common;
+      at = {PrefixSuccessor(*common), false};
+      page.common_prefixes.push_back(std::move(*common));
+      if (at.key.empty()) return page;
+    } else {
+      last = *key;
+      page.objects.push_back(InfoOf(*key, *visible, /*is_latest=*/false, request.with_metadata));
+    }
+  }
+}
+
+Result<ListVersionsPage> EmbeddedBucket::ListVersions(const OpContext& ctx, const ListVersionsRequest& request) {
+  RETURN_IF_ERROR(ctx.Check());
+  ListVersionsPage page;
+  const size_t most = static_cast<size_t>(std::clamp(request.max_keys, 0, kMaxListKeys));
+  if (most == 0) return page;
+  KeyCursor current(*core_.index, CurrentPrefix(id_));
+  KeyCursor older(*core_.index, VersionPrefix(id_));
+  Start start = StartOf(request.prefix, request.delimiter, request.key_marker);
+  // Within a key: behind the version that the marker names.
+  std::optional<uint64_t> below_seq;
+  if (!request.version_id_marker.empty() && !request.key_marker.empty()) {
+    VersionSelector selector;
+    selector.version_id = request.version_id_marker;
+    const auto marker = Select(request.key_marker, selector);
+    if (marker.ok()) {
+      below_seq = marker->first.seq();
+    } else if (const auto seq = SeqOf(request.key_marker, request.version_id_marker)) {
+      below_seq = seq;
+    } else {
+      return Error{Errc::kInvalidArgument, "the version id marker is none of this bucket"};
+    }
+    start = {request.key_marker, false};
+  }
+  for (KeyCursor* cursor : {&current, &older}) {
+    if (start.behind) {
+      cursor->SeekBehind(start.key);
+    } else {
+      cursor->SeekKey(start.key);
+    }
+  }
+  std::string newest_of;  // the key whose latest version has been seen
+  if (below_seq) newest_of = request.key_marker;
+  for (;;) {
+    RETURN_IF_ERROR(current.status());
+    RETURN_IF_ERROR(older.status());
+    const bool take_current = current.valid() && (!older.valid() || current.key() <= older.key());
+    KeyCursor& cursor = take_current ? current : older;
+    if (!cursor.valid() || !cursor.key().starts_with(request.prefix)) return page;
+    ASSIGN_OR_RETURN(const pb::Version version, ParseRow(cursor.it()));
+    if (below_seq && cursor.key() == request.key_marker && version.seq() >= *below_seq) {
+      cursor.Next();
+      continue;
+    }
+    if (page.versions.size() + page.common_prefixes.size() == most) {
+      page.truncated = true;
+      return page;
+    }
+    auto common = CommonPrefixOf(cursor.key(), request.prefix, request.delimiter);
+    if (common) {
+      page.next_key_marker = *common;
+      page.next_version_id_marker.clear();
+      const std::string behind = PrefixSuccessor(*common);
+      page.common_prefixes.push_back(std::move(*common));
+      if (behind.empty()) return page;
+      current.SeekKey(behind);
+      older.SeekKey(behind);
+      continue;
+    }
+    const bool latest = cursor.key() != newest_of;
+    newest_of = cursor.key();
+    page.versions.push_back(InfoOf(cursor.key(), version, latest, /*with_metadata=*/false));
+    page.next_key_marker = cursor.key();
+    page.next_version_id_marker = page.versions.back().version_id;
+    cursor.Next();
+  }
+}
+
+}  // namespace pailfs::store

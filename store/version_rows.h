@@ -1,0 +1,61 @@
+// What mutations do to the version rows of a key: C (current), V (older versions and markers), N (null version), R and G
+// (references and garbage of bodies). All on the commit thread, over a CommitView.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/object_store.h"
+#include "store/records.pb.h"
+#include "store/store_core.h"
+
+namespace pailfs::store {
+
+struct BucketState {
+  BucketId id = 0;
+  VersioningState versioning = VersioningState::kOff;
+};
+
+class VersionRows {
+ public:
+  VersionRows(CommitView& view, const BucketState& bucket, std::string_view key)
+      : view_(view), bucket_(bucket), key_(key) {}
+
+  Result<std::optional<pb::Version>> Current() const;
+  // The row of a version id; "null" means the null version.
+  struct Located {
+    std::string row;
+    pb::Version version;
+    bool current = false;
+  };
+  Result<std::optional<Located>> Find(uint64_t seq) const;
+  Result<std::optional<Located>> FindNull() const;
+
+  // kPreconditionFailed.
+  Status CheckConditions(const Conditions& conditions) const;
+  // Makes `version` the current one; sets its seq, times and null flag. view.Advance() was called.
+  Status Put(pb::Version* version);
+  // DELETE without a version id.
+  Result<DeleteResult> Delete();
+  // DELETE of one version; the next one becomes current.
+  Status DeleteVersion(const Located& located);
+
+ private:
+  Status Retire(pb::Version current);
+  Status RemoveNull();
+  Status Drop(const std::string& row, const pb::Version& version);
+  Status PromoteNewest();
+
+  CommitView& view_;
+  const BucketState& bucket_;
+  const std::string key_;
+};
+
+// Releases a body from one referrer (its R row); the last one makes it garbage.
+Status ReleaseBody(CommitView& view, BodyId body, const std::string& reference_row);
+// Adds `reference_row` to a body; `owner_row` is the reference of its only referrer so far, written when it is first shared.
+Status ShareBody(CommitView& view, BodyId body, const std::string& owner_row, const std::string& reference_row);
+Result<pb::Body> BodyIn(const CommitView& view, BodyId body);
+
+}  // namespace pailfs::store
