@@ -53,6 +53,10 @@ bool Engine::ReadIsLocal(Ino ino, uint64_t offset, uint64_t length) {
   return !inode.ok() || data_.IsLocal(*inode, offset, length);
 }
 
+bool Engine::WriteIsLocal(Ino ino, uint64_t offset, uint64_t length) {
+  return data_.budget().HasRoom(2 * length + (1 << 20)) && ReadIsLocal(ino, offset, length);
+}
+
 Status Engine::FlushAll(const OpContext& ctx, const std::function<void(const CacheStatus&)>& progress) {
   {
     MutexLock lock(core_.mu);

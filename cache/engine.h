@@ -64,6 +64,7 @@ class Engine : public MountCache {
   bool LookupIsLocal(Ino parent, std::string_view name) override;
   bool DirectoryIsLocal(Ino ino) override;
   bool ReadIsLocal(Ino ino, uint64_t offset, uint64_t length) override;
+  bool WriteIsLocal(Ino ino, uint64_t offset, uint64_t length) override;
 
   Status FlushAll(const OpContext& ctx, const std::function<void(const CacheStatus&)>& progress) override;
   Result<size_t> RunWriteBack(const OpContext& ctx, bool ignore_delay) override;

@@ -209,6 +209,8 @@ class MountCache {
   virtual bool LookupIsLocal(Ino parent, std::string_view name) = 0;
   virtual bool DirectoryIsLocal(Ino ino) = 0;
   virtual bool ReadIsLocal(Ino ino, uint64_t offset, uint64_t length) = 0;
+  // False too when the cache is full and a writer would wait.
+  virtual bool WriteIsLocal(Ino ino, uint64_t offset, uint64_t length) = 0;
 
   // --- write-back ---
   // Returns when everything changed before the call is in the bucket, or with the first error that stands in the way.

@@ -68,6 +68,11 @@ void SpaceBudget::Settle(uint64_t reserved, int64_t delta) {
   freed_.NotifyAll();
 }
 
+bool SpaceBudget::HasRoom(uint64_t bytes) const {
+  MutexLock lock(mu_);
+  return used_ + reserved_ + bytes <= limit_bytes_;
+}
+
 uint64_t SpaceBudget::used_bytes() const {
   MutexLock lock(mu_);
   return used_;

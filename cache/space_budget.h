@@ -27,6 +27,7 @@ class SpaceBudget {
   // Ends a reservation; `delta` is what the data on disk grew by (it may have shrunk).
   void Settle(uint64_t reserved, int64_t delta);
 
+  bool HasRoom(uint64_t bytes) const;
   uint64_t used_bytes() const;
   uint64_t limit_bytes() const { return limit_bytes_; }
 
