@@ -48,7 +48,6 @@ Result<std::unique_ptr<EmbeddedStore>> EmbeddedStore::Open(FileSystem& files, Cl
 
 const std::string& EmbeddedStore::directory() const { return core_->directory; }
 Status EmbeddedStore::Checkpoint() { return core_->Checkpoint(); }
-Result<CompactionResult> EmbeddedStore::Compact(int dead_percent) { return core_->Compact(dead_percent); }
 
 Status EmbeddedStore::CreateBucket(std::string_view name, VersioningState versioning) {
   if (!IsBucketName(name)) {
