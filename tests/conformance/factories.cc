@@ -1,0 +1,153 @@
+// The implementations that the suite runs over.
+
+#include <cstdlib>
+#include <string>
+
+#include "base/file_system.h"
+#include "base/metrics.h"
+#include "base/random.h"
+#include "store/embedded_store.h"
+#include "tests/conformance/bucket_under_test.h"
+#include "tests/support/memory_store.h"
+
+namespace pailfs::conformance {
+namespace {
+
+constexpr VersioningState kOff = VersioningState::kOff;
+constexpr VersioningState kEnabled = VersioningState::kEnabled;
+constexpr VersioningState kSuspended = VersioningState::kSuspended;
+
+class MemoryBucket : public BucketUnderTest {
+ public:
+  explicit MemoryBucket(const MemoryStoreOptions& options) : store_(clock_, options) {}
+  ObjectStore& store() override { return store_; }
+  void SetVersioning(VersioningState versioning) override { store_.SetVersioning(versioning); }
+
+ private:
+  MemoryStore store_;
+};
+
+BucketFactory MemoryFactory(const std::string& name, MemoryStoreOptions options) {
+  return {name, [options](VersioningState versioning) {
+            MemoryStoreOptions mine = options;
+            mine.versioning = versioning;
+            mine.min_part_bytes = kTestMinPartBytes;
+            return std::make_unique<MemoryBucket>(mine);
+          }};
+}
+
+// Small limits, so that packed bodies, body files, several volumes and checkpoints all occur.
+class EmbeddedBucket : public BucketUnderTest {
+ public:
+  EmbeddedBucket(FileSystem& files, std::string directory, VersioningState versioning)
+      : files_(files), directory_(std::move(directory)) {
+    Open();
+    EXPECT_OK(store_->CreateBucket("bucket", versioning));
+    OpenBucket();
+  }
+  ObjectStore& store() override { return *bucket_; }
+  void SetVersioning(VersioningState versioning) override { EXPECT_OK(store_->SetVersioning("bucket", versioning)); }
+  void Reopen() override {
+    Close();
+    Open();
+    OpenBucket();
+  }
+
+ protected:
+  void Close() {
+    bucket_.reset();
+    store_.reset();
+  }
+
+ private:
+  void Open() {
+    store::EmbeddedStoreOptions options;
+    options.packed_bytes = 4096;
+    options.volume_bytes = 1 << 20;
+    options.allocate_bytes = 128 << 10;
+    options.checkpoint_bytes = 256 << 10;
+    options.min_part_bytes = kTestMinPartBytes;
+    auto opened = store::EmbeddedStore::Open(files_, clock_, SystemRandom(), metrics_, directory_, options);
+    EXPECT_OK(opened);
+    if (!opened.ok()) std::abort();
+    store_ = std::move(*opened);
+  }
+  void OpenBucket() {
+    auto opened = store_->OpenBucket("bucket");
+    EXPECT_OK(opened);
+    if (!opened.ok()) std::abort();
+    bucket_ = std::move(*opened);
+  }
+
+  FileSystem& files_;
+  const std::string directory_;
+  Metrics metrics_;
+  std::unique_ptr<store::EmbeddedStore> store_;
+  std::unique_ptr<ObjectStore> bucket_;
+};
+
+std::string NewTemporaryDirectory() {
+  std::string path = testing::TempDir() + "pailfs-conformance-XXXXXX";
+  if (mkdtemp(path.data()) == nullptr) std::abort();
+  return path;
+}
+
+class OnDiskBucket : public EmbeddedBucket {
+ public:
+  explicit OnDiskBucket(VersioningState versioning) : OnDiskBucket(NewTemporaryDirectory(), versioning) {}
+  ~OnDiskBucket() override {
+    Close();
+    EXPECT_OK(RemoveTree(PosixFileSystem(), path_));
+  }
+
+ private:
+  OnDiskBucket(const std::string& path, VersioningState versioning)
+      : EmbeddedBucket(PosixFileSystem(), path + "/store", versioning), path_(path) {}
+
+  const std::string path_;
+};
+
+std::vector<BucketFactory> Factories() {
+  MemoryStoreOptions poor;
+  poor.list_metadata = poor.as_of = poor.rename = false;
+  return {
+      MemoryFactory("Memory", {}),
+      MemoryFactory("PlainMemory", poor),
+      {"EmbeddedOnDisk", [](VersioningState versioning) { return std::make_unique<OnDiskBucket>(versioning); }},
+  };
+}
+
+std::string_view StateName(VersioningState versioning) {
+  switch (versioning) {
+    case kOff:
+      return "Off";
+    case kEnabled:
+      return "Enabled";
+    case kSuspended:
+      return "Suspended";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string KindName(const testing::TestParamInfo<BucketKind>& info) {
+  return info.param.factory.name + std::string(StateName(info.param.versioning));
+}
+
+void PrintTo(const BucketKind& kind, std::ostream* out) {
+  *out << kind.factory.name << StateName(kind.versioning);
+}
+
+std::vector<BucketKind> BucketKinds(const std::vector<VersioningState>& states) {
+  std::vector<BucketKind> kinds;
+  for (const BucketFactory& factory : Factories()) {
+    for (const VersioningState state : states) kinds.push_back({factory, state});
+  }
+  return kinds;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ObjectStoreTest, testing::ValuesIn(BucketKinds({kOff, kEnabled, kSuspended})), KindName);
+INSTANTIATE_TEST_SUITE_P(All, VersionedStoreTest, testing::ValuesIn(BucketKinds({kEnabled})), KindName);
+
+}  // namespace pailfs::conformance
