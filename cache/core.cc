@@ -305,7 +305,7 @@ void Core::UpdateQueue(const InodePtr& inode) {
     inode->last_error.reset();
     progress_changed.NotifyAll();
   }
-  const Ino count_in = needed ? inode->record.parent : 0;
+  const Ino count_in = needed && inode->ino != kRootIno ? inode->record.parent : 0;
   if (inode->counted_in != count_in) {
     if (const InodePtr parent = inode->counted_in != 0 ? Cached(inode->counted_in) : nullptr) {
       if (--parent->dirty_children == 0 && parent->queued && parent != inode) UpdateQueue(parent);

@@ -306,10 +306,9 @@ Status Engine::NoteMove(const InodePtr& inode, const std::string& old_key, Trans
   return {};
 }
 
-// Gives the inode its place; its old dentry is removed by the caller.
+// Gives the inode, which is in meta, its place; its old dentry is removed by the caller.
 Status Engine::Place(const InodePtr& inode, const InodePtr& dir, std::string_view name, Transaction& txn) {
   ASSIGN_OR_RETURN(const std::string old_key, core_.TargetKey(*inode));
-  RETURN_IF_ERROR(core_.EnterMeta(inode, txn));
   InodeRecord& record = inode->record;
   if (record.parent != dir->ino) {
     ASSIGN_OR_RETURN(const InodePtr old_dir, core_.Get(record.parent));
@@ -339,6 +338,8 @@ Status Engine::Exchange(const InodePtr& from_dir, const InodePtr& from, const In
     if (inside) return Error{Errc::kInvalidArgument, "a directory cannot move into itself"};
   }
   Transaction txn;
+  RETURN_IF_ERROR(core_.EnterMeta(from, txn));
+  RETURN_IF_ERROR(core_.EnterMeta(to, txn));
   RETURN_IF_ERROR(core_.db->RemoveDentry(txn, from_dir->ino, from_name));
   RETURN_IF_ERROR(core_.db->RemoveDentry(txn, to_dir->ino, to_name));
   RETURN_IF_ERROR(Place(from, to_dir, to_name, txn));
@@ -383,6 +384,7 @@ Status Engine::RenameLocked(Ino parent, std::string_view name, Ino new_parent, s
       return Error{Errc::kNameTooLong, "the path is longer than the 1024 bytes of an object key"};
     }
   }
+  RETURN_IF_ERROR(core_.EnterMeta(from, txn));
   if (to != nullptr) {
     RETURN_IF_ERROR(core_.db->RemoveDentry(txn, new_parent, new_name));
     if (to->record.IsDirectory() && to_dir->record.subdirectories > 0) --to_dir->record.subdirectories;

@@ -74,14 +74,13 @@ Result<bool> WriteBack::RunOne(const OpContext& ctx, bool ignore_delay) {
 // --- choosing ---
 
 std::optional<WriteBack::Step> WriteBack::ChooseStep(int64_t now_ns, bool ignore_delay) {
-  // Oldest due first (W5); those that cannot go now are put back a little later, so the scan ends.
-  for (size_t looked_at = core_.queue.size(); looked_at > 0 && !core_.queue.empty(); --looked_at) {
+  // Oldest due first (W5). Those that cannot go now are put back a little later when the search is over, so that it ends.
+  std::vector<InodePtr> blocked;
+  std::optional<Step> chosen;
+  while (!chosen && !core_.queue.empty()) {
     const auto [due_ns, ino] = *core_.queue.begin();
+    if (due_ns > now_ns && !ignore_delay) break;
     const InodePtr inode = core_.Cached(ino);
-    if (due_ns > now_ns && !ignore_delay) {
-      // A directory's marker may have become due early, when its last entry was uploaded.
-      return std::nullopt;
-    }
     if (inode == nullptr) {
       core_.queue.erase(core_.queue.begin());
       continue;
@@ -93,14 +92,20 @@ std::optional<WriteBack::Step> WriteBack::ChooseStep(int64_t now_ns, bool ignore
       inode->unseen_error = planned.error();
       ++inode->failures;
       core_.failing.insert(inode->ino);
-      core_.UpdateQueue(inode);
       core_.progress_changed.NotifyAll();
-      continue;
+      if (ignore_delay) {
+        blocked.push_back(inode);
+      } else {
+        core_.UpdateQueue(inode);
+      }
+    } else if (*planned) {
+      chosen = std::move(*planned);
+    } else {
+      blocked.push_back(inode);
     }
-    if (*planned) return std::move(*planned);
-    Postpone(inode);
   }
-  return std::nullopt;
+  for (const InodePtr& inode : blocked) Postpone(inode);
+  return chosen;
 }
 
 void WriteBack::Postpone(const InodePtr& inode) {

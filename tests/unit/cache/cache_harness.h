@@ -1,0 +1,237 @@
+// A cache over a MemoryStore, driven by hand: no threads, a clock that moves when told to, and crashes.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "base/metered_store.h"
+#include "base/metrics.h"
+#include "base/random.h"
+#include "base/str.h"
+#include "cache/mount_cache.h"
+#include "tests/support/memory_store.h"
+
+namespace pailfs::cache {
+
+class CacheHarness {
+ public:
+  explicit CacheHarness(VersioningState versioning = VersioningState::kEnabled, uint64_t seed = 1)
+      : random_(seed), memory_(clock_, StoreOptions(versioning)), store_(memory_, metrics_) {
+    std::string pattern = (std::filesystem::temp_directory_path() / "pailfs-cache-XXXXXX").string();
+    root_ = mkdtemp(pattern.data());
+    directory_ = root_ + "/0";
+    Open();
+  }
+  ~CacheHarness() {
+    cache_.reset();
+    std::error_code ignored;
+    std::filesystem::remove_all(root_, ignored);
+  }
+
+  void Open() {
+    options_.directory = directory_;
+    options_.background = false;
+    options_.host_name = "host";
+    auto opened = MountCache::Open(PosixFileSystem(), store_, clock_, random_, metrics_, options_);
+    ASSERT_TRUE(opened.ok()) << opened.error().message;
+    cache_ = std::move(*opened);
+  }
+  // An orderly end and a new start.
+  void Reopen() {
+    cache_.reset();
+    Open();
+  }
+  // What kill -9 leaves: the directory as it is at this moment.
+  void Crash() {
+    const std::string next = StrCat(root_, '/', ++generation_);
+    std::filesystem::copy(directory_, next, std::filesystem::copy_options::recursive);
+    cache_.reset();
+    directory_ = next;
+    Open();
+  }
+  // Everything cached is gone; only the bucket is left.
+  void ReopenEmpty() {
+    cache_.reset();
+    directory_ = StrCat(root_, '/', ++generation_);
+    Open();
+  }
+  // Writes everything back.
+  void Flush() {
+    const auto steps = cache_->RunWriteBack(ctx_, /*ignore_delay=*/true);
+    ASSERT_TRUE(steps.ok()) << steps.error().message;
+    for (const UploadError& error : cache_->GetStatus().errors) ADD_FAILURE() << error.path << ": " << error.message;
+    EXPECT_EQ(cache_->GetStatus().dirty_inodes, 0U);
+    EXPECT_EQ(cache_->GetStatus().pending_deletes, 0U);
+  }
+
+  MountCache& operator*() { return *cache_; }
+  MountCache* operator->() { return cache_.get(); }
+
+  // --- short forms for paths; "" is the root ---
+  Ino At(const std::string& path) {
+    Ino ino = kRootIno;
+    for (const auto& name : std::filesystem::path(path)) {
+      const auto found = cache_->Lookup(ctx_, ino, name.string());
+      if (!found.ok()) return 0;
+      ino = found->ino;
+    }
+    return ino;
+  }
+  static std::pair<std::string, std::string> Split(const std::string& path) {
+    const size_t slash = path.rfind('/');
+    if (slash == std::string::npos) return {"", path};
+    return {path.substr(0, slash), path.substr(slash + 1)};
+  }
+  Status WriteFile(const std::string& path, std::string_view content) {
+    const auto [dir, name] = Split(path);
+    NewInode inode;
+    inode.mode = S_IFREG | 0644;
+    const OpenFlags flags{true, true};
+    ASSIGN_OR_RETURN(const Attributes made, cache_->Create(ctx_, At(dir), name, inode, {0, 0, 022}, flags, false));
+    Status status = cache_->Write(ctx_, made.ino, 0, AsBytes(content), false);
+    if (status.ok()) status = cache_->Flush(ctx_, made.ino);
+    cache_->Close(made.ino, flags);
+    return status;
+  }
+  Status WriteAt(const std::string& path, uint64_t offset, std::string_view content) {
+    const Ino ino = At(path);
+    RETURN_IF_ERROR(cache_->Open(ctx_, ino, {true, false}));
+    Status status = cache_->Write(ctx_, ino, offset, AsBytes(content), false);
+    if (status.ok()) status = cache_->Flush(ctx_, ino);
+    cache_->Close(ino, {true, false});
+    return status;
+  }
+  Result<std::string> ReadFile(const std::string& path) {
+    const Ino ino = At(path);
+    if (ino == 0) return Error{Errc::kNotFound, path};
+    ASSIGN_OR_RETURN(const Attributes attributes, cache_->GetAttributes(ino));
+    RETURN_IF_ERROR(cache_->Open(ctx_, ino, {}));
+    std::string content(attributes.size_bytes, '?');
+    auto got = cache_->Read(ctx_, ino, 0, std::as_writable_bytes(std::span(content)));
+    cache_->Close(ino, {});
+    if (!got.ok()) return std::move(got).error();
+    content.resize(*got);
+    return content;
+  }
+  Status MakeDirectory(const std::string& path) {
+    const auto [dir, name] = Split(path);
+    NewInode inode;
+    inode.mode = S_IFDIR | 0755;
+    const auto made = cache_->Make(ctx_, At(dir), name, inode, {0, 0, 022});
+    if (!made.ok()) return made.error();
+    return {};
+  }
+  Status Rename(const std::string& from, const std::string& to, RenameMode mode = RenameMode::kReplace) {
+    const auto [from_dir, from_name] = Split(from);
+    const auto [to_dir, to_name] = Split(to);
+    return cache_->Rename(ctx_, At(from_dir), from_name, At(to_dir), to_name, mode);
+  }
+  Status Unlink(const std::string& path) {
+    const auto [dir, name] = Split(path);
+    return cache_->Unlink(ctx_, At(dir), name);
+  }
+  Status RemoveDirectory(const std::string& path) {
+    const auto [dir, name] = Split(path);
+    return cache_->RemoveDirectory(ctx_, At(dir), name);
+  }
+  // path -> content of files, "/" for directories.
+  std::map<std::string, std::string> Tree() {
+    std::map<std::string, std::string> tree;
+    Walk("", kRootIno, &tree);
+    return tree;
+  }
+  // key -> content of the bucket, without markers and our own objects.
+  std::map<std::string, std::string> Bucket() {
+    std::map<std::string, std::string> bucket;
+    ListRequest request;
+    for (;;) {
+      auto page = memory_.List(ctx_, request);
+      EXPECT_TRUE(page.ok());
+      for (const ObjectInfo& info : page->objects) {
+        if (info.key.starts_with(".pailfs/")) continue;
+        std::string content;
+        class Sink : public BodySink {
+         public:
+          explicit Sink(std::string* out) : out_(out) {}
+          Status Write(std::span<const std::byte> data) override {
+            out_->append(AsChars(data));
+            return {};
+          }
+
+         private:
+          std::string* out_;
+        } sink(&content);
+        EXPECT_TRUE(memory_.Get(ctx_, info.key, {}, sink).ok());
+        bucket[info.key] = info.key.ends_with('/') ? "/" : content;
+      }
+      if (page->next_token.empty()) return bucket;
+      request.continuation_token = page->next_token;
+    }
+  }
+  int64_t Requests(std::string_view kind) { return metrics_.counter(StrCat("store.", kind)).value(); }
+
+  ManualClock& clock() { return clock_; }
+  MemoryStore& memory() { return memory_; }
+  Metrics& metrics() { return metrics_; }
+  MountOptions& options() { return options_; }
+  const OpContext& ctx() const { return ctx_; }
+  const std::string& directory() const { return directory_; }
+
+ private:
+  static MemoryStoreOptions StoreOptions(VersioningState versioning) {
+    MemoryStoreOptions options;
+    options.versioning = versioning;
+    options.sole_owner = true;
+    options.max_user_metadata_bytes = 64 << 10;
+    return options;
+  }
+  void Walk(const std::string& path, Ino dir, std::map<std::string, std::string>* tree) {
+    ASSERT_TRUE(cache_->OpenDirectory(ctx_, dir).ok());
+    std::vector<DirectoryEntry> entries;
+    const Status read = cache_->ReadDirectory(ctx_, dir, 2, [&entries](const DirectoryEntry& entry) {
+      entries.push_back(entry);
+      return true;
+    });
+    cache_->CloseDirectory(dir);
+    ASSERT_TRUE(read.ok()) << read.error().message;
+    for (const DirectoryEntry& entry : entries) {
+      const std::string at = path.empty() ? entry.name : path + "/" + entry.name;
+      if (S_ISDIR(entry.attributes.mode)) {
+        (*tree)[at + "/"] = "/";
+        Walk(at, entry.attributes.ino, tree);
+      } else {
+        const auto content = ReadFile(at);
+        ASSERT_TRUE(content.ok()) << at << ": " << content.error().message;
+        (*tree)[at] = *content;
+      }
+    }
+  }
+
+  ManualClock clock_;
+  SeededRandom random_;
+  Metrics metrics_;
+  MemoryStore memory_;
+  MeteredStore store_;
+  OpContext ctx_;
+  MountOptions options_;
+  std::string root_;
+  std::string directory_;
+  int generation_ = 0;
+  std::unique_ptr<MountCache> cache_;
+};
+
+#define ASSERT_OK(expr)                                                            \
+  do {                                                                             \
+    const auto outcome_ = (expr);                                                  \
+    ASSERT_TRUE(outcome_.ok()) << #expr << ": " << outcome_.error().message;       \
+  } while (false)
+
+}  // namespace pailfs::cache

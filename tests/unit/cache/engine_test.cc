@@ -1,0 +1,295 @@
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/unit/cache/cache_harness.h"
+
+namespace pailfs::cache {
+namespace {
+
+using Tree = std::map<std::string, std::string>;
+
+class EngineTest : public testing::TestWithParam<VersioningState> {
+ protected:
+  CacheHarness cache_{GetParam()};
+};
+
+TEST_P(EngineTest, AFileIsVisibleAtOnceAndInTheBucketAfterWriteBack) {
+  ASSERT_OK(cache_.MakeDirectory("a"));
+  ASSERT_OK(cache_.WriteFile("a/b.txt", "hello"));
+  EXPECT_EQ(cache_.Tree(), (Tree{{"a/", "/"}, {"a/b.txt", "hello"}}));
+  EXPECT_TRUE(cache_.Bucket().empty());
+  cache_.Flush();
+  EXPECT_EQ(cache_.Bucket(), (Tree{{"a/", "/"}, {"a/b.txt", "hello"}}));
+  cache_.ReopenEmpty();
+  EXPECT_EQ(cache_.Tree(), (Tree{{"a/", "/"}, {"a/b.txt", "hello"}}));
+}
+
+TEST_P(EngineTest, NothingIsUploadedBeforeTheDelay) {
+  ASSERT_OK(cache_.WriteFile("f", "1"));
+  ASSERT_OK(cache_->RunWriteBack(cache_.ctx(), false));
+  EXPECT_EQ(cache_.Requests("put"), 0);
+  cache_.clock().Advance(2'100'000'000);
+  ASSERT_OK(cache_->RunWriteBack(cache_.ctx(), false));
+  EXPECT_EQ(cache_.Bucket().at("f"), "1");
+}
+
+TEST_P(EngineTest, CreatedAndDeletedQuicklyCostsNoRequest) {
+  ASSERT_OK(cache_.MakeDirectory("d"));
+  cache_.Flush();
+  const int64_t puts = cache_.Requests("put");
+  ASSERT_OK(cache_.WriteFile("d/f", "1"));
+  ASSERT_OK(cache_.Unlink("d/f"));
+  cache_.Flush();
+  EXPECT_EQ(cache_.Requests("delete_batch") + cache_.Requests("delete"), 0);
+  EXPECT_LE(cache_.Requests("put") - puts, 2);  // the markers of d and the root, whose times changed
+}
+
+TEST_P(EngineTest, TemporaryFileAndRenameIsOnePut) {
+  ASSERT_OK(cache_.WriteFile("f", "old"));
+  cache_.Flush();
+  const int64_t puts = cache_.Requests("put");
+  ASSERT_OK(cache_.WriteFile(".f.tmp", "new"));
+  ASSERT_OK(cache_.Rename(".f.tmp", "f"));
+  EXPECT_EQ(cache_.ReadFile("f").value(), "new");
+  cache_.Flush();
+  EXPECT_EQ(cache_.Bucket(), (Tree{{"f", "new"}}));
+  EXPECT_LE(cache_.Requests("put") - puts, 2);  // the file, and the root's marker
+  EXPECT_EQ(cache_.Requests("copy"), 0);
+}
+
+TEST_P(EngineTest, RenamedFilesAreCopiedByTheServer) {
+  ASSERT_OK(cache_.WriteFile("f", "content"));
+  cache_.Flush();
+  const int64_t sent = cache_.Requests("bytes_in");
+  ASSERT_OK(cache_.Rename("f", "g"));
+  cache_.Flush();
+  EXPECT_EQ(cache_.Bucket(), (Tree{{"g", "content"}}));
+  EXPECT_EQ(cache_.Requests("bytes_in"), sent);
+}
+
+TEST_P(EngineTest, ADirectoryMovesWithEverythingBelow) {
+  ASSERT_OK(cache_.MakeDirectory("d"));
+  ASSERT_OK(cache_.MakeDirectory("d/sub"));
+  for (int i = 0; i < 20; ++i) ASSERT_OK(cache_.WriteFile(StrCat("d/sub/f", i), StrCat(i)));
+  cache_.Flush();
+  ASSERT_OK(cache_.Rename("d", "e"));
+  Tree expected{{"e/", "/"}, {"e/sub/", "/"}};
+  for (int i = 0; i < 20; ++i) expected[StrCat("e/sub/f", i)] = StrCat(i);
+  EXPECT_EQ(cache_.Tree(), expected);
+  // A new tree under the old name must wait for the old objects to leave.
+  ASSERT_OK(cache_.MakeDirectory("d"));
+  ASSERT_OK(cache_.MakeDirectory("d/sub"));
+  ASSERT_OK(cache_.WriteFile("d/sub/f1", "new"));
+  expected["d/"] = expected["d/sub/"] = "/";
+  expected["d/sub/f1"] = "new";
+  cache_.Flush();
+  EXPECT_EQ(cache_.Bucket(), expected);
+  cache_.ReopenEmpty();
+  EXPECT_EQ(cache_.Tree(), expected);
+}
+
+TEST_P(EngineTest, ExchangedFilesChangePlaces) {
+  ASSERT_OK(cache_.WriteFile("a", "A"));
+  ASSERT_OK(cache_.WriteFile("b", "B"));
+  cache_.Flush();
+  ASSERT_OK(cache_.Rename("a", "b", RenameMode::kExchange));
+  EXPECT_EQ(cache_.Tree(), (Tree{{"a", "B"}, {"b", "A"}}));
+  cache_.Flush();
+  EXPECT_EQ(cache_.Bucket(), (Tree{{"a", "B"}, {"b", "A"}}));
+}
+
+TEST_P(EngineTest, RenameErrors) {
+  ASSERT_OK(cache_.WriteFile("a", "A"));
+  ASSERT_OK(cache_.WriteFile("b", "B"));
+  ASSERT_OK(cache_.MakeDirectory("d"));
+  ASSERT_OK(cache_.WriteFile("d/x", "x"));
+  ASSERT_OK(cache_.MakeDirectory("e"));
+  EXPECT_TRUE(cache_.Rename("a", "b", RenameMode::kNoReplace).Is(Errc::kAlreadyExists));
+  EXPECT_TRUE(cache_.Rename("nothing", "b").Is(Errc::kNotFound));
+  EXPECT_TRUE(cache_.Rename("a", "d").Is(Errc::kIsADirectory));
+  EXPECT_TRUE(cache_.Rename("d", "a").Is(Errc::kNotADirectory));
+  EXPECT_TRUE(cache_.Rename("e", "d").Is(Errc::kNotEmpty));
+  EXPECT_TRUE(cache_.Rename("d", "d/y").Is(Errc::kInvalidArgument));
+  EXPECT_TRUE(cache_.RemoveDirectory("d").Is(Errc::kNotEmpty));
+  EXPECT_TRUE(cache_.WriteFile(std::string(256, 'n'), "").Is(Errc::kNameTooLong));
+  EXPECT_TRUE(cache_.MakeDirectory(".pailfs").Is(Errc::kNotPermitted));
+}
+
+TEST_P(EngineTest, AnUnlinkedOpenFileStaysReadable) {
+  ASSERT_OK(cache_.WriteFile("f", "content"));
+  cache_.Flush();
+  cache_.ReopenEmpty();
+  const Ino ino = cache_.At("f");
+  ASSERT_OK(cache_->Open(cache_.ctx(), ino, {}));
+  ASSERT_OK(cache_.Unlink("f"));
+  ASSERT_OK(cache_.WriteFile("f", "another"));
+  cache_.Flush();
+  std::string bytes(7, '?');
+  ASSERT_EQ(cache_->Read(cache_.ctx(), ino, 0, std::as_writable_bytes(std::span(bytes))).value(), 7U);
+  EXPECT_EQ(bytes, "content");
+  EXPECT_EQ(cache_->GetAttributes(ino)->nlink, 0U);
+  cache_->Close(ino, {});
+  cache_.Flush();
+  EXPECT_EQ(cache_.Bucket(), (Tree{{"f", "another"}}));
+}
+
+TEST_P(EngineTest, PartialChangesKeepTheRest) {
+  std::string content(1'000'000, 'a');
+  ASSERT_OK(cache_.WriteFile("f", content));
+  cache_.Flush();
+  cache_.ReopenEmpty();
+  ASSERT_OK(cache_.WriteAt("f", 300'001, "XYZ"));
+  content.replace(300'001, 3, "XYZ");
+  EXPECT_EQ(cache_.ReadFile("f").value(), content);
+  cache_.Flush();
+  EXPECT_EQ(cache_.Bucket().at("f"), content);
+}
+
+TEST_P(EngineTest, TruncatedBytesNeverComeBack) {
+  ASSERT_OK(cache_.WriteFile("f", std::string(500'000, 'a')));
+  cache_.Flush();
+  cache_.ReopenEmpty();
+  const Ino ino = cache_.At("f");
+  AttributeChange change;
+  change.size_bytes = 100;
+  ASSERT_OK(cache_->SetAttributes(cache_.ctx(), ino, change));
+  change.size_bytes = 400'000;
+  ASSERT_OK(cache_->SetAttributes(cache_.ctx(), ino, change));
+  const std::string expected = std::string(100, 'a') + std::string(399'900, '\0');
+  EXPECT_EQ(cache_.ReadFile("f").value(), expected);
+  cache_.Crash();
+  EXPECT_EQ(cache_.ReadFile("f").value(), expected);
+  cache_.Flush();
+  EXPECT_EQ(cache_.Bucket().at("f"), expected);
+}
+
+TEST_P(EngineTest, AfterACrashEverythingClosedIsThere) {
+  ASSERT_OK(cache_.MakeDirectory("d"));
+  ASSERT_OK(cache_.WriteFile("d/f", "1"));
+  cache_.Crash();
+  EXPECT_EQ(cache_.Tree(), (Tree{{"d/", "/"}, {"d/f", "1"}}));
+  ASSERT_OK(cache_.Rename("d", "e"));
+  ASSERT_OK(cache_.WriteFile("e/f", "22"));
+  cache_.Crash();
+  cache_.Flush();
+  EXPECT_EQ(cache_.Bucket(), (Tree{{"e/", "/"}, {"e/f", "22"}}));
+}
+
+TEST_P(EngineTest, MetadataSurvivesTheBucket) {
+  ASSERT_OK(cache_.WriteFile("f", "x"));
+  const Ino ino = cache_.At("f");
+  AttributeChange change;
+  change.mode = 04751;
+  change.uid = 1000;
+  change.gid = 2000;
+  change.mtime_ns = 1'234'567'890'123'456'789;
+  change.atime_ns = -1;
+  ASSERT_OK(cache_->SetAttributes(cache_.ctx(), ino, change));
+  ASSERT_OK(cache_->SetXattr(ino, "user.colour", "blue\n\xff", XattrMode::kCreate));
+  NewInode link;
+  link.mode = S_IFLNK | 0777;
+  link.symlink_target = "../elsewhere";
+  ASSERT_OK(cache_->Make(cache_.ctx(), kRootIno, "link", link, {7, 8, 0}));
+  NewInode fifo;
+  fifo.mode = S_IFIFO | 0600;
+  ASSERT_OK(cache_->Make(cache_.ctx(), kRootIno, "fifo", fifo, {}));
+  NewInode device;
+  device.mode = S_IFCHR | 0600;
+  device.rdev = 0x103;
+  ASSERT_OK(cache_->Make(cache_.ctx(), kRootIno, "null", device, {}));
+  cache_.Flush();
+  cache_.ReopenEmpty();
+  const auto f = cache_->GetAttributes(cache_.At("f"));
+  ASSERT_OK(f);
+  EXPECT_EQ(f->mode, static_cast<uint32_t>(S_IFREG | 04751));
+  EXPECT_EQ(f->uid, 1000U);
+  EXPECT_EQ(f->gid, 2000U);
+  EXPECT_EQ(f->mtime_ns, 1'234'567'890'123'456'789);
+  EXPECT_EQ(f->atime_ns, -1);
+  EXPECT_EQ(cache_->GetXattr(cache_.At("f"), "user.colour").value(), "blue\n\xff");
+  EXPECT_EQ(cache_->ReadLink(cache_.ctx(), cache_.At("link")).value(), "../elsewhere");
+  EXPECT_EQ(cache_->GetAttributes(cache_.At("link"))->uid, 7U);
+  EXPECT_TRUE(S_ISFIFO(cache_->GetAttributes(cache_.At("fifo"))->mode));
+  EXPECT_EQ(cache_->GetAttributes(cache_.At("null"))->rdev, 0x103U);
+}
+
+TEST_P(EngineTest, ACloneOfACleanFileMovesNoBytes) {
+  const std::string content(3'000'000, 'c');
+  ASSERT_OK(cache_.WriteFile("f", content));
+  cache_.Flush();
+  cache_.ReopenEmpty();
+  ASSERT_OK(cache_.WriteFile("g", ""));
+  const auto copied = cache_->CopyRange(cache_.ctx(), cache_.At("f"), 0, cache_.At("g"), 0, 10'000'000);
+  ASSERT_OK(copied);
+  EXPECT_EQ(*copied, content.size());
+  if (GetParam() == VersioningState::kEnabled) {
+    EXPECT_EQ(cache_.Requests("bytes_out"), 0);
+  }
+  ASSERT_OK(cache_.Unlink("f"));
+  EXPECT_EQ(cache_.ReadFile("g").value(), content);
+  cache_.Flush();
+  EXPECT_EQ(cache_.Bucket(), (Tree{{"g", content}}));
+}
+
+TEST_P(EngineTest, AForeignChangeIsAConflictAndBothAreKept) {
+  ASSERT_OK(cache_.WriteFile("f", "mine"));
+  StringBody body("theirs");
+  ASSERT_OK(cache_.memory().Put(cache_.ctx(), "f", body, {}));
+  ASSERT_OK(cache_->RunWriteBack(cache_.ctx(), true));
+  cache_.Flush();
+  const Tree tree = cache_.Tree();
+  ASSERT_EQ(tree.size(), 2U);
+  EXPECT_EQ(tree.at("f"), "theirs");
+  EXPECT_TRUE(tree.rbegin()->first.starts_with("f.conflict-host-"));
+  EXPECT_EQ(tree.rbegin()->second, "mine");
+}
+
+TEST_P(EngineTest, TheCacheLimitHolds) {
+  cache_.options().size_limit_bytes = 16 << 20;
+  cache_.Reopen();
+  std::string expected;
+  for (int i = 0; i < 20; ++i) {
+    const std::string content(2 << 20, static_cast<char>('a' + i));
+    ASSERT_OK(cache_.WriteFile(StrCat("f", i), content));
+    ASSERT_OK(cache_->RunWriteBack(cache_.ctx(), true));
+    EXPECT_LE(cache_->GetStatus().used_bytes, 16U << 20);
+  }
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(cache_.ReadFile(StrCat("f", i)).value(), std::string(2 << 20, static_cast<char>('a' + i)));
+    EXPECT_LE(cache_->GetStatus().used_bytes, 16U << 20);
+  }
+}
+
+TEST_P(EngineTest, DirectoryCookiesResume) {
+  for (int i = 0; i < 300; ++i) ASSERT_OK(cache_.WriteFile(StrCat("f", i), ""));
+  std::vector<std::string> names;
+  uint64_t cookie = 0;
+  for (bool more = true; more;) {
+    more = false;
+    int taken = 0;
+    ASSERT_OK(cache_->ReadDirectory(cache_.ctx(), kRootIno, cookie, [&](const DirectoryEntry& entry) {
+      if (taken++ == 7) {
+        more = true;
+        return false;
+      }
+      names.push_back(entry.name);
+      cookie = entry.cookie;
+      return true;
+    }));
+  }
+  EXPECT_EQ(names.size(), 302U);
+  std::sort(names.begin(), names.end());
+  EXPECT_EQ(std::unique(names.begin(), names.end()), names.end());
+}
+
+INSTANTIATE_TEST_SUITE_P(Versioning, EngineTest,
+                         testing::Values(VersioningState::kEnabled, VersioningState::kSuspended, VersioningState::kOff),
+                         [](const auto& instance) {
+                           return std::string(instance.param == VersioningState::kEnabled ? "Enabled"
+                                              : instance.param == VersioningState::kOff   ? "Off"
+                                                                                          : "Suspended");
+                         });
+
+}  // namespace
+}  // namespace pailfs::cache

@@ -1,0 +1,174 @@
+// Random operations against a model, with write-back, crashes and new starts in between. The seed is printed.
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/unit/cache/cache_harness.h"
+
+namespace pailfs::cache {
+namespace {
+
+using Tree = std::map<std::string, std::string>;
+
+// What the tree should be: "d/" -> "/", "d/f" -> content.
+class Model {
+ public:
+  Tree tree;
+
+  bool IsDirectory(const std::string& path) const { return path.empty() || tree.contains(path + "/"); }
+  bool IsFile(const std::string& path) const { return tree.contains(path); }
+  bool IsEmpty(const std::string& dir) const {
+    const auto it = tree.upper_bound(dir + "/");
+    return it == tree.end() || !it->first.starts_with(dir + "/");
+  }
+  void Move(const std::string& from, const std::string& to) {
+    if (IsFile(from)) {
+      tree[to] = tree[from];
+      tree.erase(from);
+      return;
+    }
+    Tree moved;
+    for (auto it = tree.lower_bound(from + "/"); it != tree.end() && it->first.starts_with(from + "/");) {
+      moved[to + it->first.substr(from.size())] = it->second;
+      it = tree.erase(it);
+    }
+    tree.insert(moved.begin(), moved.end());
+  }
+};
+
+class Driver {
+ public:
+  Driver(VersioningState versioning, uint64_t seed) : cache_(versioning, seed), random_(seed) {}
+
+  void Run(int operations) {
+    for (int i = 0; i < operations && !testing::Test::HasFatalFailure(); ++i) {
+      Step();
+      if (random_.OneIn(4)) cache_.clock().Advance(static_cast<int64_t>(random_.Below(4'000'000'000)));
+      if (random_.OneIn(5)) {
+        ASSERT_OK(cache_->RunWriteBack(cache_.ctx(), random_.OneIn(3)));
+      }
+      if (random_.OneIn(40)) cache_.Crash();
+      if (random_.OneIn(60)) cache_.Reopen();
+      if (random_.OneIn(50)) {
+        ASSERT_EQ(cache_.Tree(), model_.tree) << "after operation " << i;
+      }
+      if (random_.OneIn(120)) {
+        cache_.Flush();
+        ASSERT_EQ(cache_.Bucket(), model_.tree) << "after operation " << i;
+        if (random_.OneIn(2)) cache_.ReopenEmpty();
+        ASSERT_EQ(cache_.Tree(), model_.tree) << "after operation " << i;
+      }
+    }
+    cache_.Flush();
+    ASSERT_EQ(cache_.Bucket(), model_.tree);
+    ASSERT_EQ(cache_.Tree(), model_.tree);
+  }
+
+ private:
+  std::string AnyPath() {
+    std::string path;
+    for (uint64_t depth = random_.Below(3); depth > 0; --depth) path += StrCat("d", random_.Below(3), '/');
+    return path + (random_.OneIn(4) ? StrCat("d", random_.Below(3)) : StrCat("f", random_.Below(4)));
+  }
+  bool ParentExists(const std::string& path) { return model_.IsDirectory(CacheHarness::Split(path).first); }
+
+  void Step() {
+    const std::string path = AnyPath();
+    if (!ParentExists(path)) return;
+    switch (random_.Below(9)) {
+      case 0:
+      case 1:
+      case 2: return WriteWhole(path);
+      case 3: return WriteSome(path);
+      case 4: return MakeDirectory(path);
+      case 5: return Remove(path);
+      case 6:
+      case 7: return Rename(path);
+      default: return Truncate(path);
+    }
+  }
+  void WriteWhole(const std::string& path) {
+    if (model_.IsDirectory(path)) return;
+    const std::string content = random_.Bytes(random_.OneIn(3) ? random_.Below(400'000) : random_.Below(100));
+    ASSERT_OK(cache_.WriteFile(path, content));
+    model_.tree[path] = content;
+  }
+  void WriteSome(const std::string& path) {
+    if (!model_.IsFile(path)) return;
+    const uint64_t offset = random_.Below(300'000);
+    const std::string bytes = random_.Bytes(1 + random_.Below(200'000));
+    ASSERT_OK(cache_.WriteAt(path, offset, bytes));
+    std::string& content = model_.tree[path];
+    if (content.size() < offset + bytes.size()) content.resize(offset + bytes.size(), '\0');
+    content.replace(offset, bytes.size(), bytes);
+  }
+  void Truncate(const std::string& path) {
+    if (!model_.IsFile(path)) return;
+    AttributeChange change;
+    change.size_bytes = random_.Below(300'000);
+    ASSERT_OK(cache_->SetAttributes(cache_.ctx(), cache_.At(path), change));
+    model_.tree[path].resize(*change.size_bytes, '\0');
+  }
+  void MakeDirectory(const std::string& path) {
+    if (model_.IsFile(path) || model_.IsDirectory(path)) {
+      ASSERT_TRUE(cache_.MakeDirectory(path).Is(Errc::kAlreadyExists));
+      return;
+    }
+    ASSERT_OK(cache_.MakeDirectory(path));
+    model_.tree[path + "/"] = "/";
+  }
+  void Remove(const std::string& path) {
+    if (model_.IsFile(path)) {
+      ASSERT_OK(cache_.Unlink(path));
+      model_.tree.erase(path);
+    } else if (model_.IsDirectory(path)) {
+      const Status removed = cache_.RemoveDirectory(path);
+      ASSERT_EQ(removed.ok(), model_.IsEmpty(path));
+      if (removed.ok()) model_.tree.erase(path + "/");
+    }
+  }
+  void Rename(const std::string& from) {
+    const std::string to = AnyPath();
+    if (!ParentExists(to) || to == from || (!model_.IsFile(from) && !model_.IsDirectory(from))) return;
+    const bool from_dir = model_.IsDirectory(from);
+    const bool inside = from_dir && to.starts_with(from + "/");
+    const bool blocked = (model_.IsDirectory(to) && (!from_dir || !model_.IsEmpty(to))) || (model_.IsFile(to) && from_dir);
+    const Status renamed = cache_.Rename(from, to);
+    ASSERT_EQ(renamed.ok(), !inside && !blocked) << from << " -> " << to;
+    if (!renamed.ok()) return;
+    if (model_.IsDirectory(to)) model_.tree.erase(to + "/");
+    model_.Move(from, to);
+  }
+
+  CacheHarness cache_;
+  SeededRandom random_;
+  Model model_;
+};
+
+class ModelTest : public testing::TestWithParam<VersioningState> {};
+
+TEST_P(ModelTest, TreeAndBucketFollowTheModel) {
+  const char* given = std::getenv("PAILFS_SEED");
+  const char* rounds = std::getenv("PAILFS_ROUNDS");
+  const uint64_t first = given != nullptr ? ParseUint(given).value_or(1) : SystemRandom().Below(1'000'000);
+  const uint64_t count = rounds != nullptr ? ParseUint(rounds).value_or(1) : 6;
+  for (uint64_t seed = first; seed < first + count; ++seed) {
+    std::cout << "seed " << seed << std::endl;
+    SCOPED_TRACE(StrCat("PAILFS_SEED=", seed));
+    Driver(GetParam(), seed).Run(400);
+    if (HasFailure()) return;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Versioning, ModelTest,
+                         testing::Values(VersioningState::kEnabled, VersioningState::kOff),
+                         [](const auto& instance) {
+                           return std::string(instance.param == VersioningState::kEnabled ? "Enabled" : "Off");
+                         });
+
+}  // namespace
+}  // namespace pailfs::cache
