@@ -1,0 +1,215 @@
+#include "cli/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+
+#include "base/str.h"
+#include "cli/daemon_commands.h"
+#include "cli/exit_codes.h"
+#include "cli/help_text.h"
+#include "cli/mount_command.h"
+#include "cli/object_commands.h"
+#include "cli/store_commands.h"
+
+namespace pailfs::cli {
+namespace {
+
+// "object ls" for the app of that command.
+std::string CommandName(const CLI::App* app) {
+  std::string name;
+  for (; app->get_parent() != nullptr; app = app->get_parent()) {
+    name = name.empty() ? app->get_name() : StrCat(app->get_name(), ' ', name);
+  }
+  return name;
+}
+
+// Everything that a command line can set, and the command that it chooses.
+class CommandLine {
+ public:
+  CommandLine() : app_("", "pailfs") {
+    app_.formatter_fn([](const CLI::App* app, const std::string&, CLI::AppFormatMode) { return HelpText(CommandName(app)); });
+    app_.set_help_flag("-h,--help", "");
+    app_.set_version_flag("--version", std::string("pailfs ") + PAILFS_VERSION);
+    app_.require_subcommand(1);
+    AddMount();
+    AddDaemonCommands();
+    AddObject();
+    AddStore();
+  }
+
+  CLI::App& app() { return app_; }
+  int Run() const { return run_(); }
+
+ private:
+  CLI::App* Add(CLI::App* parent, const std::string& name, std::function<int()> run) {
+    CLI::App* command = parent->add_subcommand(name);
+    if (run) {
+      command->callback([this, run = std::move(run)] { run_ = run; });
+    } else {
+      command->require_subcommand(1);
+    }
+    return command;
+  }
+
+  void AddMount() {
+    CLI::App* mount = Add(&app_, "mount", [this] {
+      if (!config_.empty()) mount_.config_path = config_;
+      return MountCommand(mount_);
+    });
+    mount->add_option("SOURCE", mount_.source)->required();
+    mount->add_option("MOUNTPOINT", mount_.mountpoint)->required();
+    mount->add_option("-o", mount_.option_lists)->allow_extra_args(false);
+    mount->add_flag("-f,--foreground", mount_.foreground);
+    mount->add_flag("-v,--verbose", mount_.verbose);
+    mount->add_option("--config", config_);
+  }
+
+  void AddDaemonCommands() {
+    CLI::App* umount = Add(&app_, "umount", [this] { return UmountCommand(mountpoint_, lazy_); });
+    umount->add_option("MOUNTPOINT", mountpoint_)->required();
+    umount->add_flag("-l,--lazy", lazy_);
+    CLI::App* status = Add(&app_, "status", [this] {
+      status_.mountpoint = OptionalMountpoint();
+      return StatusCommand(status_);
+    });
+    status->add_option("MOUNTPOINT", mountpoint_);
+    status->add_flag("--json", status_.json);
+    status->add_flag("-w,--watch", status_.watch);
+    CLI::App* flush = Add(&app_, "flush", [this] { return FlushCommand(OptionalMountpoint()); });
+    flush->add_option("MOUNTPOINT", mountpoint_);
+  }
+
+  void AddObject() {
+    CLI::App* object = Add(&app_, "object", nullptr);
+    CLI::App* ls = Add(object, "ls", [this] { return ListObjectsCommand(list_); });
+    ls->add_option("PLACE", list_.place)->required();
+    ls->add_flag("-r,--recursive", list_.recursive);
+    ls->add_flag("--json", list_.json);
+    CLI::App* stat = Add(object, "stat", [this] { return StatObjectCommand(object_); });
+    stat->add_option("PLACE", object_.place)->required();
+    stat->add_option("--version-id", object_.version_id);
+    stat->add_flag("--json", object_.json);
+    CLI::App* cat = Add(object, "cat", [this] { return CatObjectCommand(object_); });
+    cat->add_option("PLACE", object_.place)->required();
+    cat->add_option("--version-id", object_.version_id);
+    CLI::App* put = Add(object, "put", [this] { return PutObjectCommand(put_); });
+    put->add_option("FILE", put_.file)->required();
+    put->add_option("PLACE", put_.place)->required();
+    put->add_option("--content-type", put_.content_type);
+    put->add_option("--meta", put_.metadata)->allow_extra_args(false);
+    CLI::App* rm = Add(object, "rm", [this] { return RemoveObjectsCommand(remove_); });
+    rm->add_option("PLACE", remove_.place)->required();
+    CLI::Option* version = rm->add_option("--version-id", remove_.version_id);
+    rm->add_flag("-r,--recursive", remove_.recursive)->excludes(version);
+    CLI::App* versions = Add(object, "versions", [this] { return ListVersionsCommand(list_); });
+    versions->add_option("PLACE", list_.place)->required();
+    versions->add_flag("--json", list_.json);
+  }
+
+  void AddStore() {
+    CLI::App* store = Add(&app_, "store", nullptr);
+    CLI::App* init = AddOnDirectory(store, "init", [this] { return InitStoreCommand(directory_, bucket_); });
+    init->add_option("--bucket", bucket_);
+    CLI::App* check = AddOnDirectory(store, "check", [this] { return CheckStoreCommand(directory_, level_); });
+    check->add_option("--level", level_)->check(CLI::IsMember({"quick", "index", "data"}));
+    AddOnDirectory(store, "rebuild", [this] { return RebuildStoreCommand(directory_); });
+    CLI::App* bucket = Add(store, "bucket", nullptr);
+    AddOnDirectory(bucket, "list", [this] { return ListBucketsCommand(directory_); });
+    CLI::App* create = AddOnBucket(bucket, "create", [this] { return CreateBucketCommand(directory_, bucket_, versioning_); });
+    create->add_option("--versioning", versioning_)->check(CLI::IsMember({"on", "off"}));
+    AddOnBucket(bucket, "delete", [this] { return DeleteBucketCommand(directory_, bucket_); });
+    CLI::App* versioning =
+        AddOnBucket(bucket, "versioning", [this] { return VersioningCommand(directory_, bucket_, versioning_); });
+    versioning->add_option("STATE", versioning_)->check(CLI::IsMember({"on", "suspended"}));
+  }
+
+  CLI::App* AddOnDirectory(CLI::App* parent, const std::string& name, std::function<int()> run) {
+    CLI::App* command = Add(parent, name, std::move(run));
+    command->add_option("DIR", directory_)->required();
+    return command;
+  }
+  CLI::App* AddOnBucket(CLI::App* parent, const std::string& name, std::function<int()> run) {
+    CLI::App* command = AddOnDirectory(parent, name, std::move(run));
+    command->add_option("NAME", bucket_)->required();
+    return command;
+  }
+
+  std::optional<std::string> OptionalMountpoint() const {
+    return mountpoint_.empty() ? std::nullopt : std::optional(mountpoint_);
+  }
+
+  CLI::App app_;
+  std::function<int()> run_;
+  MountRequest mount_;
+  std::string config_;
+  std::string mountpoint_;
+  bool lazy_ = false;
+  StatusRequest status_;
+  ListObjectsRequest list_;
+  ObjectRequest object_;
+  PutObjectRequest put_;
+  RemoveObjectsRequest remove_;
+  std::string directory_;
+  std::string bucket_;
+  std::string level_ = "index";
+  std::string versioning_;
+};
+
+bool LikeMount(std::string_view command) { return command == "mount" || command == "umount"; }
+
+// "did you mean" for the first word.
+std::optional<std::string> UnknownCommand(std::string_view word) {
+  std::vector<std::string_view> commands;
+  for (const std::string_view name : CommandNames()) {
+    if (name == word) return std::nullopt;
+    if (!name.empty() && name.find(' ') == std::string_view::npos) commands.push_back(name);
+  }
+  const auto nearest = NearestWord(word, commands);
+  return StrCat("unknown command '", word, "'", nearest ? StrCat("; did you mean '", *nearest, "'?") : "");
+}
+
+}  // namespace
+
+int RunCommandLine(int argc, char** argv) {
+  const std::string_view first = argc > 1 ? argv[1] : "";
+  if (!first.empty() && first.front() != '-') {
+    if (const auto problem = UnknownCommand(first)) {
+      std::fprintf(stderr, "pailfs: %s\nTry 'pailfs --help'.\n", problem->c_str());
+      return kExitTrouble;
+    }
+  }
+  CommandLine line;
+  try {
+    line.app().parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return line.app().exit(error);  // --help, --version
+    std::string command = CommandName(&line.app());
+    for (const CLI::App* app = &line.app(); !app->get_subcommands().empty();) {
+      app = app->get_subcommands().back();
+      command = CommandName(app);
+    }
+    std::fprintf(stderr, "pailfs: %s\nTry 'pailfs%s%s --help'.\n", error.what(), command.empty() ? "" : " ", command.c_str());
+    return LikeMount(first) ? kExitUsage : kExitTrouble;
+  }
+  return line.Run();
+}
+
+std::vector<std::string> OptionsOfCommand(const std::string& command) {
+  CommandLine line;
+  CLI::App* app = &line.app();
+  for (std::string_view rest = command; !rest.empty();) {
+    const std::string_view word = rest.substr(0, rest.find(' '));
+    app = app->get_subcommand(std::string(word));
+    rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+  }
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app->get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) names.push_back("-" + name);
+    if (option->get_positional()) names.push_back(option->get_name(true));
+  }
+  return names;
+}
+
+}  // namespace pailfs::cli

@@ -1,0 +1,68 @@
+// Joins the boxes: store, cache and FUSE session of one mount; store and bucket of one command.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/metrics.h"
+#include "base/object_store.h"
+#include "base/result.h"
+#include "cache/mount_cache.h"
+#include "cli/mount_settings.h"
+#include "cli/source.h"
+#include "fs/session.h"
+#include "store/embedded_store.h"
+
+namespace pailfs::cli {
+
+// Tells a person what is going on while something is opened.
+using Note = std::function<void(std::string_view)>;
+
+// A store for one command. Errors as EmbeddedStore::Open; kBusy says what to do.
+Result<std::unique_ptr<store::EmbeddedStore>> OpenStore(const std::string& directory, bool create);
+
+// A bucket of a store that is not mounted.
+struct OpenedBucket {
+  std::unique_ptr<store::EmbeddedStore> store;
+  std::unique_ptr<ObjectStore> bucket;
+};
+Result<OpenedBucket> OpenBucket(const Source& source);
+
+// Everything behind one mount. Open, then Mount, then Run once; then Drain and Close. Stop, Unmount and cache() may be used by
+// other threads in between.
+class Mount {
+ public:
+  // Opens or makes store, bucket and cache. While another process of ours that is about to end holds them, waits for up to
+  // a minute.
+  static Result<std::unique_ptr<Mount>> Open(const Source& source, const MountSettings& settings, const Note& note);
+  ~Mount();
+
+  // The file system answers when this returns.
+  Status Attach(const std::string& mountpoint);
+  // Serves until unmounted or stopped.
+  Status Run() { return session_->Run(); }
+  void Stop() { session_->Stop(); }
+  Status Unmount(bool lazy) { return session_->Unmount(lazy); }
+  // Ends cache and store in order. What is not in the bucket stays in the cache.
+  void Close();
+
+  cache::MountCache& cache() { return *cache_; }
+  const std::string& cache_directory() const { return settings_.cache_directory; }
+  const std::string& source() const { return source_; }
+  Metrics& metrics() { return metrics_; }
+
+ private:
+  Mount(std::string source, MountSettings settings) : source_(std::move(source)), settings_(std::move(settings)) {}
+
+  const std::string source_;
+  const MountSettings settings_;
+  Metrics metrics_;
+  std::unique_ptr<store::EmbeddedStore> store_;  // ends after what uses it
+  std::unique_ptr<ObjectStore> bucket_;
+  std::unique_ptr<cache::MountCache> cache_;
+  std::unique_ptr<fs::Session> session_;
+};
+
+}  // namespace pailfs::cli

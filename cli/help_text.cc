@@ -1,0 +1,245 @@
+#include "cli/help_text.h"
+
+#include <array>
+
+#include "base/str.h"
+#include "cli/option_table.h"
+
+namespace pailfs::cli {
+namespace {
+
+struct CommandHelp {
+  std::string_view name;
+  std::string_view text;
+};
+
+constexpr std::array kCommands{
+    CommandHelp{"", R"(Usage: pailfs COMMAND …
+
+A bucket as a directory tree that behaves like a disk.
+
+Commands for mounts:
+  mount SOURCE MOUNTPOINT    mount a bucket
+  umount MOUNTPOINT          unmount, and wait until everything is in the bucket
+  status [MOUNTPOINT]        what is cached, what is still to be uploaded
+  flush [MOUNTPOINT]         wait until everything is in the bucket
+
+Commands for stores that are not mounted:
+  object ls|stat|cat|put|rm|versions PLACE
+  store init|check|rebuild DIR
+  store bucket list|create|delete|versioning DIR …
+
+SOURCE is store:DIR/BUCKET or store:DIR/BUCKET/PREFIX; a PLACE is SOURCE/KEY.
+
+  -h, --help                 'pailfs COMMAND --help' tells more
+  --version                  print the version
+
+Exit status: 0 success; 1 a clear "no": not found, findings, not everything uploaded; 2 trouble or
+wrong usage. mount and umount have that of mount(8): see their help.
+)"},
+    CommandHelp{"mount", R"(Usage: pailfs mount SOURCE MOUNTPOINT [-o OPTION[,OPTION…]]… [-f] [-v] [--config FILE]
+
+Mounts SOURCE, store:DIR/BUCKET or store:DIR/BUCKET/PREFIX, on a directory. A store, bucket or cache
+directory that is not there is made. Returns when the mount answers; a daemon goes on serving it.
+SIGTERM unmounts and uploads what is left, a second one leaves the rest in the cache, from where the
+next mount of the same source uploads it.
+
+  -o OPTION[,OPTION…]        see below; the same words in /etc/fstab and pailfs.toml
+  -f, --foreground           do not become a daemon; log to standard error
+  -v, --verbose              say what is mounted where
+  --config FILE              instead of /etc/pailfs/pailfs.toml
+  -h, --help                 this help
+
+Options (SIZE: 512M, 20G; TIME: 500ms, 2s, 5m, 1h):
+)"},
+    CommandHelp{"umount", R"(Usage: pailfs umount MOUNTPOINT [--lazy]
+
+Unmounts, and returns when everything is in the bucket and the daemon has ended.
+
+  -l, --lazy                 detach a mount in use at once, and return; the daemon ends after the last user
+  -h, --help                 this help
+
+Exit status: 0 success; 1 wrong usage; 2 something could not be uploaded and stays in the cache;
+8 interrupted; 32 not a pailfs mount, or in use.
+)"},
+    CommandHelp{"status", R"(Usage: pailfs status [MOUNTPOINT] [--json] [--watch]
+
+Shows one mount or all mounts of this user.
+
+  --json                     as a JSON array with an object for each mount
+  -w, --watch                again every second, until interrupted
+  -h, --help                 this help
+
+Exit status: 0 success; 1 MOUNTPOINT is not a pailfs mount; 2 a daemon does not answer, or wrong usage.
+)"},
+    CommandHelp{"flush", R"(Usage: pailfs flush [MOUNTPOINT]
+
+Returns when everything that was changed in this mount, or in all mounts, is in the bucket.
+
+  -h, --help                 this help
+
+Exit status: 0 success; 1 something could not be uploaded (it is listed, and stays in the cache), or
+MOUNTPOINT is not a pailfs mount; 2 trouble or wrong usage.
+)"},
+    CommandHelp{"object", R"(Usage: pailfs object COMMAND PLACE …
+
+Works on the objects of a store that is not mounted. A PLACE is store:DIR/BUCKET/KEY.
+
+  ls PLACE                   list objects
+  stat PLACE                 show the headers and metadata of an object
+  cat PLACE                  write an object to standard output
+  put FILE PLACE             store a file, or - for standard input, as an object
+  rm PLACE                   delete objects
+  versions PLACE             list all versions of objects
+  -h, --help                 'pailfs object COMMAND --help' tells more
+
+Exit status: 0 success; 1 no such object; 2 trouble or wrong usage.
+)"},
+    CommandHelp{"object ls", R"(Usage: pailfs object ls PLACE [--recursive] [--json]
+
+Lists the objects whose keys begin with PLACE's: time, size and name, up to the next slash.
+
+  -r, --recursive            all of them, with their whole keys
+  --json                     as a JSON array with an object for each
+  -h, --help                 this help
+
+In JSON a byte of a key that is not UTF-8 is written as \udc80 to \udcff.
+)"},
+    CommandHelp{"object stat", R"(Usage: pailfs object stat PLACE [--version-id ID] [--json]
+
+Shows the headers and all metadata of an object.
+
+  --version-id ID            of this version, not the current one
+  --json                     as a JSON object
+  -h, --help                 this help
+)"},
+    CommandHelp{"object cat", R"(Usage: pailfs object cat PLACE [--version-id ID]
+
+Writes an object to standard output.
+
+  --version-id ID            this version, not the current one
+  -h, --help                 this help
+)"},
+    CommandHelp{"object put", R"(Usage: pailfs object put FILE PLACE [--content-type TYPE] [--meta NAME=VALUE]…
+
+Stores FILE, or standard input for -, as the object PLACE.
+
+  --content-type TYPE        its Content-Type
+  --meta NAME=VALUE          user metadata: x-amz-meta-NAME
+  -h, --help                 this help
+)"},
+    CommandHelp{"object rm", R"(Usage: pailfs object rm PLACE [--version-id ID] [--recursive]
+
+Deletes an object. In a bucket with versioning it gets a delete marker, and its versions stay.
+
+  --version-id ID            delete this version for good
+  -r, --recursive            delete all objects whose keys begin with PLACE's
+  -h, --help                 this help
+)"},
+    CommandHelp{"object versions", R"(Usage: pailfs object versions PLACE [--json]
+
+Lists all versions and delete markers of the objects whose keys begin with PLACE's, newest first.
+
+  --json                     as a JSON array with an object for each
+  -h, --help                 this help
+)"},
+    CommandHelp{"store", R"(Usage: pailfs store COMMAND DIR …
+
+Works on a store that is not mounted.
+
+  init DIR                   make a store
+  check DIR                  look for damage
+  rebuild DIR                make the index anew from the volumes
+  bucket COMMAND DIR …       list, create, delete, versioning
+  -h, --help                 'pailfs store COMMAND --help' tells more
+
+Exit status: 0 success; 1 findings, or a clear "no"; 2 trouble or wrong usage.
+)"},
+    CommandHelp{"store init", R"(Usage: pailfs store init DIR [--bucket NAME]
+
+Makes a store in DIR.
+
+  --bucket NAME              and a bucket in it, with versioning
+  -h, --help                 this help
+)"},
+    CommandHelp{"store check", R"(Usage: pailfs store check DIR [--level quick|index|data]
+
+Looks for damage. For each finding it says what it means for the data and what to do.
+
+  --level quick              files, superblocks, the log since the checkpoint
+  --level index              every row of the index too (default)
+  --level data               every byte too
+  -h, --help                 this help
+
+Exit status: 0 clean; 1 findings; 2 trouble or wrong usage.
+)"},
+    CommandHelp{"store rebuild", R"(Usage: pailfs store rebuild DIR
+
+Makes the index anew from the volumes alone. The old index is kept beside it.
+
+  -h, --help                 this help
+)"},
+    CommandHelp{"store bucket", R"(Usage: pailfs store bucket COMMAND DIR …
+
+  list DIR                                   list the buckets
+  create DIR NAME [--versioning on|off]      make one, with versioning unless told otherwise
+  delete DIR NAME                            delete one that is empty
+  versioning DIR NAME [on|suspended]         show or change its versioning
+  -h, --help                                 this help
+
+Exit status: 0 success; 1 no such bucket, there already, not empty; 2 trouble or wrong usage.
+)"},
+    CommandHelp{"store bucket list", R"(Usage: pailfs store bucket list DIR
+
+Lists the buckets: when they were made, their versioning, their names.
+
+  -h, --help                 this help
+)"},
+    CommandHelp{"store bucket create", R"(Usage: pailfs store bucket create DIR NAME [--versioning on|off]
+
+Makes a bucket.
+
+  --versioning on|off        keep what is overwritten and deleted as versions (default on)
+  -h, --help                 this help
+)"},
+    CommandHelp{"store bucket delete", R"(Usage: pailfs store bucket delete DIR NAME
+
+Deletes a bucket that has no object and no version.
+
+  -h, --help                 this help
+)"},
+    CommandHelp{"store bucket versioning", R"(Usage: pailfs store bucket versioning DIR NAME [on|suspended]
+
+Shows or changes the versioning of a bucket. Once on, it can only be suspended.
+
+  -h, --help                 this help
+)"},
+};
+
+constexpr std::string_view kMountExit = R"(
+Exit status, as mount(8): 0 success; 1 wrong usage or options; 2 system error; 4 internal error;
+8 interrupted; 32 mount failure.
+)";
+
+constexpr auto Names() {
+  std::array<std::string_view, kCommands.size()> names{};
+  for (size_t i = 0; i < names.size(); ++i) names[i] = kCommands[i].name;
+  return names;
+}
+
+constexpr auto kNames = Names();
+
+}  // namespace
+
+std::span<const std::string_view> CommandNames() { return kNames; }
+
+std::string HelpText(std::string_view command) {
+  for (const CommandHelp& help : kCommands) {
+    if (help.name != command) continue;
+    if (command == "mount") return StrCat(help.text, OptionsHelp(), kMountExit);
+    return std::string(help.text);
+  }
+  return {};
+}
+
+}  // namespace pailfs::cli
