@@ -15,14 +15,25 @@ namespace {
 
 constexpr int kBloomBitsPerKey = 10;
 
-leveldb::Slice ToSlice(std::string_view text) { return {text.data(), text.size()}; }
-std::string_view ToView(const leveldb::Slice& slice) { return {slice.data(), slice.size()}; }
+leveldb::Slice ToSlice(std::string_view text) {
+  return {text.data(), text.size()};
+}
+std::string_view ToView(const leveldb::Slice& slice) {
+  return {slice.data(), slice.size()};
+}
+
+// LevelDB checks a block only when it is read into the cache.
+leveldb::ReadOptions CheckedReads() {
+  leveldb::ReadOptions options;
+  options.verify_checksums = true;
+  return options;
+}
 
 Error ToError(const leveldb::Status& status, const std::string& path) {
   const std::string text = status.ToString();
-  if (status.IsCorruption() || status.IsInvalidArgument()) {
+  if (text.find("does not exist") != std::string::npos) return {Errc::kNotFound, StrCat("database ", path, ": ", text)};
+  if (status.IsCorruption() || status.IsInvalidArgument())
     return {Errc::kCorrupt, StrCat("database ", path, ": ", text)};
-  }
   if (text.find("in use by process") != std::string::npos) return {Errc::kBusy, text};
   if (text.find("No space left") != std::string::npos) return {Errc::kNoSpace, StrCat("database ", path, ": ", text)};
   // LevelDB reports a table or log that the manifest names and that is gone as an I/O error or not found.
@@ -64,10 +75,18 @@ struct KvIterator::Rep {
 KvIterator::KvIterator(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
 KvIterator::~KvIterator() = default;
 KvIterator::KvIterator(KvIterator&&) noexcept = default;
-bool KvIterator::Valid() const { return rep_->it->Valid(); }
-void KvIterator::Seek(std::string_view key) { rep_->it->Seek(ToSlice(key)); }
-void KvIterator::SeekToFirst() { rep_->it->SeekToFirst(); }
-void KvIterator::SeekToLast() { rep_->it->SeekToLast(); }
+bool KvIterator::Valid() const {
+  return rep_->it->Valid();
+}
+void KvIterator::Seek(std::string_view key) {
+  rep_->it->Seek(ToSlice(key));
+}
+void KvIterator::SeekToFirst() {
+  rep_->it->SeekToFirst();
+}
+void KvIterator::SeekToLast() {
+  rep_->it->SeekToLast();
+}
 void KvIterator::Next() {
   rep_->steps->fetch_add(1, std::memory_order_relaxed);
   rep_->it->Next();
@@ -76,8 +95,12 @@ void KvIterator::Prev() {
   rep_->steps->fetch_add(1, std::memory_order_relaxed);
   rep_->it->Prev();
 }
-std::string_view KvIterator::key() const { return ToView(rep_->it->key()); }
-std::string_view KvIterator::value() const { return ToView(rep_->it->value()); }
+std::string_view KvIterator::key() const {
+  return ToView(rep_->it->key());
+}
+std::string_view KvIterator::value() const {
+  return ToView(rep_->it->value());
+}
 Status KvIterator::status() const {
   const leveldb::Status status = rep_->it->status();
   if (status.ok()) return {};
@@ -121,7 +144,7 @@ Result<std::unique_ptr<KvStore>> KvStore::Open(FileSystem& fs, const std::string
 
 Result<std::optional<std::string>> KvStore::Get(std::string_view key) const {
   std::string value;
-  const leveldb::Status status = rep_->db->Get({}, ToSlice(key), &value);
+  const leveldb::Status status = rep_->db->Get(CheckedReads(), ToSlice(key), &value);
   if (status.IsNotFound()) return std::optional<std::string>();
   if (!status.ok()) return ToError(status, rep_->path);
   return std::optional<std::string>(std::move(value));
@@ -136,11 +159,24 @@ Status KvStore::Write(KvBatch& batch, KvDurability durability) {
 }
 
 KvIterator KvStore::NewIterator() const {
-  auto rep = std::make_unique<KvIterator::Rep>();
-  rep->it.reset(rep_->db->NewIterator({}));
-  rep->steps = &rep_->steps;
-  rep->path = rep_->path;
-  return KvIterator(std::move(rep));
+  return std::move(NewIterators(1).front());
+}
+
+std::vector<KvIterator> KvStore::NewIterators(size_t count) const {
+  leveldb::ReadOptions options = CheckedReads();
+  options.snapshot = rep_->db->GetSnapshot();
+  std::vector<KvIterator> iterators;
+  iterators.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    auto rep = std::make_unique<KvIterator::Rep>();
+    rep->it.reset(rep_->db->NewIterator(options));
+    rep->steps = &rep_->steps;
+    rep->path = rep_->path;
+    iterators.emplace_back(std::move(rep));
+  }
+  // A cursor keeps the tables that it reads; only its sequence number comes from the snapshot.
+  rep_->db->ReleaseSnapshot(options.snapshot);
+  return iterators;
 }
 
 void KvStore::CompactRange(std::string_view begin, std::string_view end) {
@@ -156,7 +192,9 @@ uint64_t KvStore::ApproximateBytes(std::string_view begin, std::string_view end)
   return bytes;
 }
 
-uint64_t KvStore::iterator_steps() const { return rep_->steps.load(); }
+uint64_t KvStore::iterator_steps() const {
+  return rep_->steps.load();
+}
 
 void PutBig32(std::string& out, uint32_t value) {
   for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift));

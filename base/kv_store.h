@@ -1,8 +1,9 @@
 // An ordered key-value database in a directory: LevelDB behind one seam. Bytewise key order, atomic batches, snapshots.
 //
 // Durability: a batch written with kSync, and every batch before it, survives power loss; a batch written with kNoSync
-// survives the end of the process. (LevelDB closes a full log without syncing it; our Env syncs a log when it is closed,
-// so that a later kSync really covers earlier batches.)
+// survives the end of the process. After a power loss the batches that are there are the first ones written, without a
+// gap. (LevelDB closes a full log without syncing it; our Env syncs a log when it is closed, so that a later kSync
+// really covers earlier batches.) After a failed write of the log every write fails until the database is opened anew.
 #pragma once
 
 #include <cstddef>
@@ -70,7 +71,8 @@ struct KvOptions {
 
 enum class KvDurability : uint8_t { kNoSync, kSync };
 
-// Thread-safe. Errors: kCorrupt (says which database and file), kIo, kNoSpace, kBusy.
+// Thread-safe. Errors: kCorrupt (says which database and file), kIo, kNoSpace, kBusy; kNotFound from Open without
+// create_if_missing.
 class KvStore {
  public:
   static Result<std::unique_ptr<KvStore>> Open(FileSystem& fs, const std::string& path, const KvOptions& options);
@@ -80,11 +82,13 @@ class KvStore {
   Status Write(KvBatch& batch, KvDurability durability);
   // The cursor must end before the store does.
   KvIterator NewIterator() const;
+  // Several cursors over the same state.
+  std::vector<KvIterator> NewIterators(size_t count) const;
   // Merges the range [begin, end) to its last level, which removes tombstones. Blocks.
   void CompactRange(std::string_view begin, std::string_view end);
   // About how many bytes the range takes on disk.
   uint64_t ApproximateBytes(std::string_view begin, std::string_view end) const;
-  // How many entries all iterators have stepped over, tombstones included as LevelDB reports them; for tests and metrics.
+  // How many entries all iterators have stepped over; tombstones, which LevelDB skips inside, do not count.
   uint64_t iterator_steps() const;
 
  private:

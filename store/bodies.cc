@@ -1,6 +1,7 @@
 #include "store/bodies.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -15,7 +16,8 @@ constexpr uint64_t kMd5Bytes = 8 << 20;
 constexpr uint64_t kEtagPartBytes = 64 << 20;
 
 bool AllZero(std::span<const std::byte> bytes) {
-  return std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; });
+  return bytes.empty() ||
+         (bytes.front() == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
 void AppendSum(std::string& sums, uint32_t sum) {
@@ -39,7 +41,21 @@ Status StoreInMemory(BodySource& source, IncomingBody& body) {
   return {};
 }
 
-// Blocks of zeros become holes.
+// Blocks of zeros are left as holes.
+Status WriteData(File& file, uint64_t offset, std::span<const std::byte> chunk) {
+  const auto is_hole = [&chunk](uint64_t at) {
+    return AllZero(chunk.subspan(at, std::min(kSumBlockBytes, chunk.size() - at)));
+  };
+  for (uint64_t from = 0; from < chunk.size();) {
+    uint64_t to = from;
+    while (to < chunk.size() && !is_hole(to)) to += kSumBlockBytes;
+    to = std::min<uint64_t>(to, chunk.size());
+    if (to > from) RETURN_IF_ERROR(file.WriteAt(offset + from, chunk.subspan(from, to - from)));
+    for (from = to; from < chunk.size() && is_hole(from);) from += kSumBlockBytes;
+  }
+  return {};
+}
+
 Status CopyIntoFile(const OpContext& ctx, BodySource& source, File& file, IncomingBody& body) {
   Md5 md5;
   const bool with_md5 = body.size <= kMd5Bytes;
@@ -62,27 +78,24 @@ Status CopyIntoFile(const OpContext& ctx, BodySource& source, File& file, Incomi
     for (uint64_t block = 0; block < chunk.size(); block += kSumBlockBytes) {
       AppendSum(body.sums, Crc32c(chunk.subspan(block, std::min(kSumBlockBytes, chunk.size() - block))));
     }
-    if (!AllZero(chunk)) RETURN_IF_ERROR(file.WriteAt(at, chunk));
+    RETURN_IF_ERROR(WriteData(file, at, chunk));
     at += chunk.size();
   }
   body.etag = with_md5 ? Hex(md5.Finish())
-                       : StrCat(Hex(Md5Of(body.sums)), '-', (body.size + kEtagPartBytes - 1) / kEtagPartBytes);
+                       : StrCat(Hex(Md5Of(StrCat(body.sums, body.id))), '-',
+                                (body.size + kEtagPartBytes - 1) / kEtagPartBytes);
   return {};
 }
 
 Status StoreInFile(StoreCore& core, const OpContext& ctx, BodySource& source, IncomingBody& body) {
   const std::string path = BodyPath(core.directory, body.id);
-  const std::string shard = path.substr(0, path.rfind('/'));
+  RETURN_IF_ERROR(core.CheckSpace());
+  RETURN_IF_ERROR(core.EnsureBodyDirectory(body.id));
   auto opened = core.files.Open(path, OpenMode::kCreateNew);
-  if (opened.Is(Errc::kNotFound)) {
-    RETURN_IF_ERROR(core.files.MakeDirectory(shard));
-    RETURN_IF_ERROR(core.files.SyncDirectory(core.directory + "/bodies"));
-    opened = core.files.Open(path, OpenMode::kCreateNew);
-  }
   if (!opened.ok()) return std::move(opened).error();
   Status stored = CopyIntoFile(ctx, source, **opened, body);
   if (stored.ok()) stored = (*opened)->Sync();
-  if (stored.ok()) stored = core.files.SyncDirectory(shard);
+  if (stored.ok()) stored = core.files.SyncDirectory(path.substr(0, path.rfind('/')));
   if (!stored.ok()) DiscardBody(core, body);
   return stored;
 }
@@ -170,7 +183,8 @@ Result<IncomingBody> StoreBody(StoreCore& core, const OpContext& ctx, BodySource
     body.etag = Hex(Md5Of(""));
     return body;
   }
-  body.id = core.NewBody();
+  body.lease = std::make_unique<BodyLease>(core);
+  body.id = body.lease->id();
   if (body.size <= core.options.packed_bytes) {
     RETURN_IF_ERROR(StoreInMemory(source, body));
   } else {

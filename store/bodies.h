@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,9 +13,37 @@
 
 namespace pailfs::store {
 
+// Keeps checkpoints from forgetting that a body's file may be an orphan.
+class BodyLease {
+ public:
+  explicit BodyLease(StoreCore& core) : core_(core), id_(core.BeginBody()) {}
+  ~BodyLease() { core_.EndBody(id_); }
+  BodyLease(const BodyLease&) = delete;
+  BodyLease& operator=(const BodyLease&) = delete;
+  BodyId id() const { return id_; }
+
+ private:
+  StoreCore& core_;
+  const BodyId id_;
+};
+
+// Keeps what the index shows from now on from being freed.
+class ReadLease {
+ public:
+  explicit ReadLease(StoreCore& core) : core_(core), ticket_(core.BeginRead()) {}
+  ~ReadLease() { core_.EndRead(ticket_); }
+  ReadLease(const ReadLease&) = delete;
+  ReadLease& operator=(const ReadLease&) = delete;
+
+ private:
+  StoreCore& core_;
+  const uint64_t ticket_;
+};
+
 // Bytes that are on their way into the store: either in memory, to be packed into the log, or in a file that is synced
 // already. Lives until its mutation is committed.
 struct IncomingBody {
+  std::unique_ptr<BodyLease> lease;
   BodyId id = 0;  // 0: empty
   uint64_t size = 0;
   bool packed = false;
@@ -33,7 +62,8 @@ Result<IncomingBody> StoreBody(StoreCore& core, const OpContext& ctx, BodySource
 // The file of a body that was not committed.
 void DiscardBody(StoreCore& core, const IncomingBody& body);
 
-// Sends [offset, offset + length) of a body, each 64 KiB block verified. kCorrupt, kNotFound.
+// Sends [offset, offset + length) of a body, each 64 KiB block verified. The caller holds a ReadLease from before it found
+// the body. kCorrupt, kNotFound.
 Status ReadBody(StoreCore& core, const OpContext& ctx, BodyId body, uint64_t offset, uint64_t length, BodySink& sink);
 Result<pb::Body> FindBody(const StoreCore& core, BodyId body);
 

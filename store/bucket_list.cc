@@ -36,7 +36,7 @@ Result<pb::Version> ParseRow(const KvIterator& it) {
 // A cursor over the keys of one table.
 class KeyCursor {
  public:
-  KeyCursor(const KvStore& index, std::string table) : table_(std::move(table)), it_(index.NewIterator()) {}
+  KeyCursor(KvIterator it, std::string table) : table_(std::move(table)), it_(std::move(it)) {}
   void SeekKey(std::string_view key) {  // the first row of this key or a later one
     it_.Seek(table_ + std::string(key));
     Load();
@@ -97,7 +97,8 @@ Result<ListPage> EmbeddedBucket::List(const OpContext& ctx, const ListRequest& r
   const size_t most = static_cast<size_t>(std::clamp(request.max_keys, 0, kMaxListKeys));
   if (most == 0) return page;
   const std::string& after = request.continuation_token.empty() ? request.start_after : request.continuation_token;
-  KeyCursor cursor(*core_.index, CurrentPrefix(id_));
+  const bool shows_ids = ShowsIds();
+  KeyCursor cursor(core_.index->NewIterator(), CurrentPrefix(id_));
   const Start start = StartOf(request.prefix, request.delimiter, after);
   if (start.behind) {
     cursor.SeekBehind(start.key);
@@ -121,7 +122,7 @@ Result<ListPage> EmbeddedBucket::List(const OpContext& ctx, const ListRequest& r
     }
     ASSIGN_OR_RETURN(const pb::Version version, ParseRow(cursor.it()));
     last = cursor.key();
-    page.objects.push_back(InfoOf(cursor.key(), version, /*is_latest=*/true, request.with_metadata));
+    page.objects.push_back(Shown(InfoOf(cursor.key(), version, /*is_latest=*/true, request.with_metadata), shows_ids));
     cursor.Next();
   }
   RETURN_IF_ERROR(cursor.status());
@@ -134,8 +135,11 @@ Result<ListPage> EmbeddedBucket::ListAsOf(const OpContext& ctx, const ListReques
   if (most == 0) return page;
   const auto time_us = static_cast<uint64_t>(*request.as_of_us);
   const std::string& after = request.continuation_token.empty() ? request.start_after : request.continuation_token;
-  KeyCursor current(*core_.index, CurrentPrefix(id_));
-  KeyCursor older(*core_.index, VersionPrefix(id_));
+  // All over one state: a key that moves from one table to the other must not be missed.
+  std::vector<KvIterator> cursors = core_.index->NewIterators(3);
+  KeyCursor current(std::move(cursors[0]), CurrentPrefix(id_));
+  KeyCursor older(std::move(cursors[1]), VersionPrefix(id_));
+  const bool shows_ids = ShowsIds();
   Start at = StartOf(request.prefix, request.delimiter, after);
   std::string last;
   for (;;) {
@@ -154,7 +158,7 @@ Result<ListPage> EmbeddedBucket::ListAsOf(const OpContext& ctx, const ListReques
     }
     if (!key) return page;
     at = {*key, true};
-    ASSIGN_OR_RETURN(const auto visible, VisibleAt(*key, time_us));
+    ASSIGN_OR_RETURN(const auto visible, VisibleAt(cursors[2], *key, time_us));
     if (!visible) continue;
     if (page.objects.size() + page.common_prefixes.size() == most) {
       page.next_token = last;
@@ -168,7 +172,7 @@ Result<ListPage> EmbeddedBucket::ListAsOf(const OpContext& ctx, const ListReques
       if (at.key.empty()) return page;
     } else {
       last = *key;
-      page.objects.push_back(InfoOf(*key, *visible, /*is_latest=*/false, request.with_metadata));
+      page.objects.push_back(Shown(InfoOf(*key, *visible, /*is_latest=*/false, request.with_metadata), shows_ids));
     }
   }
 }
@@ -178,22 +182,17 @@ Result<ListVersionsPage> EmbeddedBucket::ListVersions(const OpContext& ctx, cons
   ListVersionsPage page;
   const size_t most = static_cast<size_t>(std::clamp(request.max_keys, 0, kMaxListKeys));
   if (most == 0) return page;
-  KeyCursor current(*core_.index, CurrentPrefix(id_));
-  KeyCursor older(*core_.index, VersionPrefix(id_));
+  std::vector<KvIterator> cursors = core_.index->NewIterators(3);
+  KeyCursor current(std::move(cursors[0]), CurrentPrefix(id_));
+  KeyCursor older(std::move(cursors[1]), VersionPrefix(id_));
+  const bool shows_ids = ShowsIds();
   Start start = StartOf(request.prefix, request.delimiter, request.key_marker);
   // Within a key: behind the version that the marker names.
   std::optional<uint64_t> below_seq;
   if (!request.version_id_marker.empty() && !request.key_marker.empty()) {
-    VersionSelector selector;
-    selector.version_id = request.version_id_marker;
-    const auto marker = Select(request.key_marker, selector);
-    if (marker.ok()) {
-      below_seq = marker->first.seq();
-    } else if (const auto seq = SeqOf(request.key_marker, request.version_id_marker)) {
-      below_seq = seq;
-    } else {
-      return Error{Errc::kInvalidArgument, "the version id marker is none of this bucket"};
-    }
+    ASSIGN_OR_RETURN(const auto marker, FindById(cursors[2], request.key_marker, request.version_id_marker));
+    below_seq = marker ? marker->seq() : SeqOf(request.key_marker, request.version_id_marker);
+    if (!below_seq) return Error{Errc::kInvalidArgument, "the version id marker is none of this bucket"};
     start = {request.key_marker, false};
   }
   for (KeyCursor* cursor : {&current, &older}) {
@@ -233,7 +232,7 @@ Result<ListVersionsPage> EmbeddedBucket::ListVersions(const OpContext& ctx, cons
     }
     const bool latest = cursor.key() != newest_of;
     newest_of = cursor.key();
-    page.versions.push_back(InfoOf(cursor.key(), version, latest, /*with_metadata=*/false));
+    page.versions.push_back(Shown(InfoOf(cursor.key(), version, latest, /*with_metadata=*/false), shows_ids));
     page.next_key_marker = cursor.key();
     page.next_version_id_marker = page.versions.back().version_id;
     cursor.Next();

@@ -33,8 +33,6 @@ std::string DigestBytes(std::string_view etag) {
 
 }  // namespace
 
-void SetAttributes(pb::Version* version, const ContentHeaders& headers, const UserMetadata& metadata);
-
 std::string EmbeddedBucket::UploadId(uint64_t upload) const {
   char text[40];
   std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(upload),
@@ -61,7 +59,8 @@ Result<pb::Upload> EmbeddedBucket::UploadIn(const CommitView& view, std::string_
 Result<std::string> EmbeddedBucket::CreateMultipartUpload(const OpContext& ctx, std::string_view key,
                                                           const PutOptions& options) {
   RETURN_IF_ERROR(ctx.Check());
-  if (key.empty() || key.size() > kMaxKeyBytes) return Error{Errc::kNameTooLong, "a key must have 1 to 1,024 bytes"};
+  RETURN_IF_ERROR(CheckKey(key));
+  RETURN_IF_ERROR(CheckMetadata(options.metadata));
   uint64_t upload = 0;
   RETURN_IF_ERROR(core_.Commit(0, [&](CommitView& view) -> Status {
     ASSIGN_OR_RETURN(const BucketState state, StateIn(view));
@@ -250,7 +249,7 @@ Result<PutResult> EmbeddedBucket::CompleteIn(CommitView& view, std::string_view 
   *version.mutable_headers() = record.headers();
   *version.mutable_metadata() = record.metadata();
   RETURN_IF_ERROR(rows.Put(&version));
-  return ResultOf(key, version);
+  return ResultOf(state, key, version);
 }
 
 Result<PutResult> EmbeddedBucket::CompleteMultipartUpload(const OpContext& ctx, std::string_view key,

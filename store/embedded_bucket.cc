@@ -25,6 +25,10 @@ std::optional<uint64_t> FromHex16(std::string_view text) {
   return number;
 }
 
+Error NoSuchKey(std::string_view key) { return {Errc::kNotFound, StrCat("no such object: ", key)}; }
+
+}  // namespace
+
 Status CheckKey(std::string_view key) {
   if (key.empty()) return Error{Errc::kInvalidArgument, "an empty key"};
   if (key.size() > kMaxKeyBytes) return Error{Errc::kNameTooLong, StrCat("a key over ", kMaxKeyBytes, " bytes")};
@@ -32,11 +36,12 @@ Status CheckKey(std::string_view key) {
   return {};
 }
 
-Error NoSuchKey(std::string_view key) { return {Errc::kNotFound, StrCat("no such object: ", key)}; }
-
-}  // namespace
-
-void SetAttributes(pb::Version* version, const ContentHeaders& headers, const UserMetadata& metadata);
+Status CheckMetadata(const UserMetadata& metadata) {
+  uint64_t bytes = 0;
+  for (const auto& [name, value] : metadata) bytes += name.size() + value.size();
+  if (bytes > kMaxUserMetadataBytes) return Error{Errc::kTooLarge, "more than 64 KiB of user metadata"};
+  return {};
+}
 
 Capabilities EmbeddedBucket::capabilities() const {
   Capabilities capabilities;
@@ -86,8 +91,16 @@ ObjectInfo EmbeddedBucket::InfoOf(std::string key, const pb::Version& version, b
   return info;
 }
 
-PutResult EmbeddedBucket::ResultOf(std::string_view key, const pb::Version& version) const {
-  return {version.etag(), VersionId(key, version), static_cast<int64_t>(version.commit_us())};
+PutResult EmbeddedBucket::ResultOf(const BucketState& state, std::string_view key, const pb::Version& version) const {
+  return {version.etag(), state.versioning == VersioningState::kOff ? "" : VersionId(key, version),
+          static_cast<int64_t>(version.commit_us())};
+}
+
+bool EmbeddedBucket::ShowsIds() const { return capabilities().versioning != VersioningState::kOff; }
+
+ObjectInfo EmbeddedBucket::Shown(ObjectInfo info, bool shows_ids) const {
+  if (!shows_ids) info.version_id.clear();
+  return info;
 }
 
 void SetAttributes(pb::Version* version, const ContentHeaders& headers, const UserMetadata& metadata) {
@@ -118,80 +131,16 @@ Result<BucketState> EmbeddedBucket::StateIn(const CommitView& view) const {
 
 // --- reading ---
 
-Result<std::optional<pb::Version>> EmbeddedBucket::ReadVersion(const std::string& row) const {
-  ASSIGN_OR_RETURN(const auto value, core_.index->Get(row));
-  if (!value) return std::optional<pb::Version>();
-  ASSIGN_OR_RETURN(const OpenedValue opened, OpenValue(row, *value));
-  pb::Version version;
-  if (!version.ParseFromArray(opened.payload.data(), static_cast<int>(opened.payload.size()))) {
-    return Error{Errc::kCorrupt, "a version row of the store's index is damaged; run 'pailfs store check'"};
-  }
-  return std::optional<pb::Version>(std::move(version));
-}
-
-// The version that was current at a time: the one with an interval around it. What was thinned away since is absent.
-Result<std::optional<pb::Version>> EmbeddedBucket::VisibleAt(std::string_view key, uint64_t time_us) const {
-  const auto visible = [time_us](const pb::Version& version) {
-    return std::any_of(version.intervals().begin(), version.intervals().end(), [time_us](const pb::Interval& interval) {
-      return interval.from_us() <= time_us && (interval.to_us() == 0 || time_us < interval.to_us());
-    });
-  };
-  ASSIGN_OR_RETURN(auto current, ReadVersion(CurrentRow(id_, key)));
-  if (current && visible(*current)) return current;
-  const std::string prefix = VersionsOfRow(id_, key);
-  KvIterator it = core_.index->NewIterator();
-  for (it.Seek(prefix); it.Valid() && it.key().starts_with(prefix); it.Next()) {
-    ASSIGN_OR_RETURN(const OpenedValue opened, OpenValue(it.key(), it.value()));
-    pb::Version version;
-    if (!version.ParseFromArray(opened.payload.data(), static_cast<int>(opened.payload.size()))) {
-      return Error{Errc::kCorrupt, "a version row of the store's index is damaged; run 'pailfs store check'"};
-    }
-    if (!version.marker() && visible(version)) return std::optional<pb::Version>(std::move(version));
-  }
-  RETURN_IF_ERROR(it.status());
-  return std::optional<pb::Version>();
-}
-
-Result<std::pair<pb::Version, bool>> EmbeddedBucket::Select(std::string_view key, const VersionSelector& selector) const {
-  RETURN_IF_ERROR(CheckKey(key));
-  std::optional<pb::Version> found;
-  bool latest = selector.version_id.empty();
-  if (selector.as_of_us) {
-    ASSIGN_OR_RETURN(found, VisibleAt(key, static_cast<uint64_t>(*selector.as_of_us)));
-    latest = false;
-  } else {
-    ASSIGN_OR_RETURN(found, ReadVersion(CurrentRow(id_, key)));
-    if (!selector.version_id.empty()) {
-      std::optional<uint64_t> seq = SeqOf(key, selector.version_id);
-      if (selector.version_id == "null") {
-        seq = found && found->null_version() ? std::optional(found->seq()) : std::nullopt;
-        const std::string null_row = NullRow(id_, key);
-        ASSIGN_OR_RETURN(const auto value, core_.index->Get(null_row));
-        if (!seq && value) {
-          ASSIGN_OR_RETURN(const OpenedValue opened, OpenValue(null_row, *value));
-          seq = GetBig64(opened.payload);
-        }
-      }
-      if (!seq) return NoSuchKey(key);
-      latest = found && found->seq() == *seq;
-      if (!latest) {
-        ASSIGN_OR_RETURN(found, ReadVersion(VersionRow(id_, key, *seq)));
-      }
-    }
-  }
-  if (!found) return NoSuchKey(key);
-  return std::pair(std::move(*found), latest);
-}
-
 Result<ObjectInfo> EmbeddedBucket::Head(const OpContext& ctx, std::string_view key, const VersionSelector& version) {
   RETURN_IF_ERROR(ctx.Check());
   ASSIGN_OR_RETURN(const auto selected, Select(key, version));
   if (selected.first.marker()) return Error{Errc::kNotFound, StrCat("a delete marker: ", key)};
-  return InfoOf(std::string(key), selected.first, selected.second, /*with_metadata=*/true);
+  return Shown(InfoOf(std::string(key), selected.first, selected.second, /*with_metadata=*/true), ShowsIds());
 }
 
 Result<ObjectInfo> EmbeddedBucket::Get(const OpContext& ctx, std::string_view key, const GetOptions& options, BodySink& sink) {
   RETURN_IF_ERROR(ctx.Check());
+  const ReadLease lease(core_);
   ASSIGN_OR_RETURN(const auto selected, Select(key, options.version));
   const pb::Version& version = selected.first;
   if (version.marker()) return Error{Errc::kNotFound, StrCat("a delete marker: ", key)};
@@ -207,7 +156,7 @@ Result<ObjectInfo> EmbeddedBucket::Get(const OpContext& ctx, std::string_view ke
   }
   const Status sent = ReadBody(core_, ctx, version.body(), range.offset, range.length, sink);
   if (!sent.ok()) return sent.error().With(key);
-  return InfoOf(std::string(key), version, selected.second, /*with_metadata=*/true);
+  return Shown(InfoOf(std::string(key), version, selected.second, /*with_metadata=*/true), ShowsIds());
 }
 
 // --- writing ---
@@ -215,6 +164,7 @@ Result<ObjectInfo> EmbeddedBucket::Get(const OpContext& ctx, std::string_view ke
 Result<PutResult> EmbeddedBucket::Put(const OpContext& ctx, std::string_view key, BodySource& body,
                                       const PutOptions& options) {
   RETURN_IF_ERROR(CheckKey(key));
+  RETURN_IF_ERROR(CheckMetadata(options.metadata));
   if (body.size_bytes() > kMaxSinglePutBytes) return Error{Errc::kTooLarge, "an object over 5 GiB needs a multipart upload"};
   ASSIGN_OR_RETURN(const IncomingBody incoming, StoreBody(core_, ctx, body));
   PutResult result;
@@ -230,7 +180,7 @@ Result<PutResult> EmbeddedBucket::Put(const OpContext& ctx, std::string_view key
     version.set_body(incoming.id);
     SetAttributes(&version, options.headers, options.metadata);
     RETURN_IF_ERROR(rows.Put(&version));
-    result = ResultOf(key, version);
+    result = ResultOf(state, key, version);
     return {};
   });
   if (!committed.ok()) {
@@ -276,7 +226,7 @@ Result<PutResult> EmbeddedBucket::CopyIn(CommitView& view, std::string_view sour
                               VersionReferenceRow(source.body(), id_, key, view.seq())));
   }
   RETURN_IF_ERROR(rows.Put(&version));
-  return ResultOf(key, version);
+  return ResultOf(state, key, version);
 }
 
 Result<PutResult> EmbeddedBucket::Copy(const OpContext& ctx, std::string_view source_key, std::string_view key,
@@ -284,7 +234,12 @@ Result<PutResult> EmbeddedBucket::Copy(const OpContext& ctx, std::string_view so
   RETURN_IF_ERROR(ctx.Check());
   RETURN_IF_ERROR(CheckKey(source_key));
   RETURN_IF_ERROR(CheckKey(key));
-  Result<PutResult> result = PutResult{};
+  if (options.directive == MetadataDirective::kReplace) {
+    RETURN_IF_ERROR(CheckMetadata(options.metadata));
+  } else if (source_key == key && options.source_version_id.empty()) {
+    return Error{Errc::kInvalidArgument, "a copy of an object onto itself must change its metadata"};
+  }
+  PutResult result;
   RETURN_IF_ERROR(core_.Commit(0, [&](CommitView& view) -> Status {
     ASSIGN_OR_RETURN(result, CopyIn(view, source_key, key, options));
     return {};
@@ -336,9 +291,12 @@ Result<std::vector<Result<DeleteResult>>> EmbeddedBucket::DeleteBatch(const OpCo
   if (items.size() > kMaxBatchDelete) return Error{Errc::kInvalidArgument, "more than 1,000 keys in a batch"};
   std::vector<Result<DeleteResult>> results;
   RETURN_IF_ERROR(core_.Commit(0, [&](CommitView& view) -> Status {
+    results.clear();
     for (const DeleteItem& item : items) {
       const Status valid = CheckKey(item.key);
       results.push_back(valid.ok() ? DeleteIn(view, item) : Result<DeleteResult>(valid.error()));
+      // A condition is checked before anything changes; any other error may have come in between.
+      if (valid.ok() && !results.back().ok() && !results.back().Is(Errc::kPreconditionFailed)) return results.back().error();
     }
     return {};
   }));
@@ -351,7 +309,7 @@ Result<PutResult> EmbeddedBucket::Rename(const OpContext& ctx, std::string_view 
   RETURN_IF_ERROR(CheckKey(from));
   RETURN_IF_ERROR(CheckKey(to));
   if (from == to) return Error{Errc::kInvalidArgument, "a rename onto itself"};
-  Result<PutResult> result = PutResult{};
+  PutResult result;
   RETURN_IF_ERROR(core_.Commit(0, [&](CommitView& view) -> Status {
     CopyOptions copy;
     copy.conditions = conditions;
@@ -396,7 +354,9 @@ Result<uint64_t> EmbeddedBucket::RenamePrefix(const OpContext& ctx, std::string_
 Result<StoreSpace> EmbeddedBucket::Space(const OpContext& ctx) {
   RETURN_IF_ERROR(ctx.Check());
   ASSIGN_OR_RETURN(const SpaceInfo space, core_.files.Space(core_.directory));
-  return StoreSpace{space.total_bytes, space.free_bytes, core_.object_count(), core_.object_bytes()};
+  const ObjectCounts counts = core_.CountsOf(id_);
+  return StoreSpace{space.total_bytes, space.free_bytes, static_cast<uint64_t>(counts.objects),
+                    static_cast<uint64_t>(counts.bytes)};
 }
 
 }  // namespace pailfs::store

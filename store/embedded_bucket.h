@@ -14,6 +14,10 @@
 
 namespace pailfs::store {
 
+void SetAttributes(pb::Version* version, const ContentHeaders& headers, const UserMetadata& metadata);
+Status CheckKey(std::string_view key);
+Status CheckMetadata(const UserMetadata& metadata);  // kTooLarge
+
 // The bucket's row; kNotFound.
 Result<pb::Bucket> BucketIn(const CommitView& view, std::string_view name);
 
@@ -50,15 +54,20 @@ class EmbeddedBucket : public ObjectStore {
 
  private:
   // --- versions and ids ---
+  // A bucket that never had versioning shows no ids.
+  bool ShowsIds() const;
   std::string VersionId(std::string_view key, const pb::Version& version) const;
   // The sequence number in a version id; nullopt when it is none of ours.
   std::optional<uint64_t> SeqOf(std::string_view key, std::string_view version_id) const;
   ObjectInfo InfoOf(std::string key, const pb::Version& version, bool is_latest, bool with_metadata) const;
-  PutResult ResultOf(std::string_view key, const pb::Version& version) const;
+  PutResult ResultOf(const BucketState& state, std::string_view key, const pb::Version& version) const;
   // kNotFound; a marker counts as found.
   Result<std::pair<pb::Version, bool>> Select(std::string_view key, const VersionSelector& selector) const;
-  Result<std::optional<pb::Version>> VisibleAt(std::string_view key, uint64_t time_us) const;
-  Result<std::optional<pb::Version>> ReadVersion(const std::string& row) const;
+  Result<std::optional<pb::Version>> FindById(KvIterator& it, std::string_view key, std::string_view version_id) const;
+  // The version that was current at a time; nullopt: none, or one that is gone since.
+  Result<std::optional<pb::Version>> VisibleAt(KvIterator& it, std::string_view key, uint64_t time_us) const;
+  Result<std::optional<pb::Version>> NewestAt(KvIterator& it, std::string_view key, uint64_t time_us) const;
+  ObjectInfo Shown(ObjectInfo info, bool shows_ids) const;
 
   // --- on the commit thread ---
   Result<BucketState> StateIn(const CommitView& view) const;

@@ -85,6 +85,7 @@ Status EmbeddedStore::DeleteBucket(std::string_view name) {
     if (used) return Error{Errc::kNotEmpty, StrCat("bucket ", name, " is not empty")};
     view.Advance();
     view.Delete(BucketNameRow(name));
+    view.Delete(CountsRow(bucket.id()));
     return {};
   });
 }

@@ -54,6 +54,11 @@ std::optional<std::pair<std::string, std::string_view>> UnescapeKey(std::string_
 }
 
 std::string AppliedRow() { return "Mapplied"; }
+std::string CountsRow(BucketId bucket) {
+  std::string row = "Mcounts";
+  PutBig32(row, bucket);
+  return row;
+}
 std::string BucketNameRow(std::string_view name) { return StrCat('b', name); }
 std::string CurrentPrefix(BucketId bucket) { return BucketTable('C', bucket); }
 std::string CurrentRow(BucketId bucket, std::string_view key) { return CurrentPrefix(bucket) + EscapeKey(key); }

@@ -20,6 +20,7 @@ std::string EscapeKey(std::string_view key);
 std::optional<std::pair<std::string, std::string_view>> UnescapeKey(std::string_view data);
 
 std::string AppliedRow();                                                      // M applied
+std::string CountsRow(BucketId bucket);                                        // M counts b
 std::string BucketNameRow(std::string_view name);                              // b name
 std::string CurrentPrefix(BucketId bucket);                                    // C b
 std::string CurrentRow(BucketId bucket, std::string_view key);                 // C b k*

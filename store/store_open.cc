@@ -1,7 +1,7 @@
 // Opening a store: its format, and replaying the log from the last checkpoint.
 
 #include <algorithm>
-#include <cstdio>
+#include <charconv>
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -12,202 +12,92 @@
 namespace pailfs::store {
 namespace {
 
-constexpr std::string_view kFormatName = "FORMAT";
-constexpr uint64_t kScanStep = kVolumeAlignment;
-constexpr uint64_t kBallastBytes = 64 << 20;
-constexpr std::string_view kCountersRow = "Mcounters";
+constexpr uint64_t kIdSeed = 0x7061696c;
 
-std::string Number16(uint64_t number) {
-  char text[20];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(number));
-  return text;
-}
-
-// "name=value" lines.
-std::string FormatValue(std::string_view text, std::string_view name) {
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = std::min(text.find('\n', at), text.size());
-    const std::string_view line = text.substr(at, end - at);
-    if (line.starts_with(name) && line.size() > name.size() && line[name.size()] == '=') {
-      return std::string(line.substr(name.size() + 1));
-    }
-    at = end + 1;
+// The names of directories that were just made must survive too.
+Status SyncParents(FileSystem& files, std::string path) {
+  while (path.size() > 1) {
+    const size_t slash = path.rfind('/');
+    if (slash == std::string::npos) return files.SyncDirectory(".");
+    path.resize(std::max<size_t>(slash, 1));
+    const Status synced = files.SyncDirectory(path);
+    // Above what we made there may be directories that we must not open.
+    if (!synced.ok()) return synced.Is(Errc::kAccessDenied) ? Status() : synced;
   }
-  return "";
-}
-
-Result<std::string> ReadRange(File& file, uint64_t offset, uint64_t length) {
-  std::string bytes(length, '\0');
-  ASSIGN_OR_RETURN(const size_t got, file.ReadAt(offset, std::as_writable_bytes(std::span(bytes))));
-  bytes.resize(got);
-  return bytes;
-}
-
-// Is there a good batch at or behind `offset`? Then what came before it had been acknowledged.
-Result<bool> AnyBatchBehind(File& file, const Superblock& superblock, uint64_t offset, uint64_t size) {
-  for (uint64_t at = offset; at + kBatchHeaderBytes <= size; at += kScanStep) {
-    ASSIGN_OR_RETURN(const std::string bytes, ReadRange(file, at, kBatchHeaderBytes));
-    if (DecodeBatchHeader(bytes, superblock.volume, at, superblock.salt)) return true;
-  }
-  return false;
+  return {};
 }
 
 }  // namespace
 
-std::string IndexPath(const std::string& directory) { return directory + "/index"; }
-std::string VolumesPath(const std::string& directory) { return directory + "/volumes"; }
-std::string VolumePath(const std::string& directory, uint64_t volume) {
-  return StrCat(VolumesPath(directory), '/', Number16(volume), ".vol");
-}
-std::string BodyPath(const std::string& directory, BodyId body) {
-  const std::string id = Number16(body);
-  return StrCat(directory, "/bodies/", id.substr(0, 13), '/', id);
-}
-
-KvOptions IndexOptions() {
-  KvOptions options;
-  options.write_buffer_bytes = 16 << 20;
-  options.block_cache_bytes = 24 << 20;
-  options.max_open_files = 256;
-  return options;
-}
-
-Result<std::vector<uint64_t>> ListVolumes(FileSystem& files, const std::string& directory) {
-  ASSIGN_OR_RETURN(const auto names, files.List(VolumesPath(directory)));
-  std::vector<uint64_t> volumes;
-  for (const std::string& name : names) {
-    uint64_t volume = 0;
-    const auto parsed = std::from_chars(name.data(), name.data() + name.size(), volume, 16);
-    if (parsed.ec == std::errc() && std::string_view(parsed.ptr) == ".vol") volumes.push_back(volume);
+Status StoreCore::MakeStore() {
+  const auto volumes = ListVolumes(files, directory);
+  if (volumes.ok() && !volumes->empty()) {
+    return Error{Errc::kCorrupt, StrCat(directory, " has the volumes of a store but no FORMAT file; put it back from a backup")};
   }
-  std::sort(volumes.begin(), volumes.end());
-  return volumes;
-}
-
-Result<StoreFormat> ReadFormat(FileSystem& files, const std::string& directory) {
-  const std::string path = StrCat(directory, '/', kFormatName);
-  auto text = ReadFile(files, path);
-  if (text.Is(Errc::kNotFound)) return Error{Errc::kNotFound, StrCat("there is no store in ", directory)};
-  if (!text.ok()) return std::move(text).error();
-  const std::string uuid = FormatValue(*text, "store");
-  StoreFormat format;
-  for (size_t i = 0; i + 1 < uuid.size(); i += 2) {
-    unsigned byte = 0;
-    std::from_chars(uuid.data() + i, uuid.data() + i + 2, byte, 16);
-    format.store_uuid.push_back(static_cast<char>(byte));
-  }
-  if (!text->starts_with("pailfs-store\n") || format.store_uuid.size() != 16) {
-    return Error{Errc::kCorrupt, StrCat(path, " is not the FORMAT file of a store; run 'pailfs store check ", directory, "'")};
-  }
-  if (FormatValue(*text, "format") != "1" || !FormatValue(*text, "incompat").empty()) {
-    return Error{Errc::kUnsupported, StrCat("store ", directory, " has a format that this version does not know (format ",
-                                            FormatValue(*text, "format"), ", features '", FormatValue(*text, "incompat"),
-                                            "'); use the version that made it")};
-  }
-  format.read_only = !FormatValue(*text, "ro_compat").empty();
-  return format;
-}
-
-Result<Superblock> ReadSuperblock(File& file) {
-  ASSIGN_OR_RETURN(const std::string bytes, ReadRange(file, 0, kVolumeAlignment));
-  return DecodeSuperblock(bytes);
-}
-
-Result<ScanEnd> ScanVolume(File& file, const Superblock& superblock, uint64_t offset, bool with_needles,
-                           const std::function<Status(ScannedBatch)>& visit) {
-  ASSIGN_OR_RETURN(const FileStat stat, file.Stat());
-  ScanEnd end{std::max(offset, kVolumeAlignment), false, false};
-  for (;;) {
-    ASSIGN_OR_RETURN(const std::string header_bytes, ReadRange(file, end.offset, kBatchHeaderBytes));
-    const auto decoded = DecodeBatchHeader(header_bytes, superblock.volume, end.offset, superblock.salt);
-    bool good = decoded.has_value();
-    ScannedBatch batch;
-    if (good) {
-      batch.header = decoded->header;
-      ASSIGN_OR_RETURN(const std::string rows, ReadRange(file, end.offset + kBatchHeaderBytes, batch.header.row_bytes));
-      good = rows.size() == batch.header.row_bytes && RowsMatch(*decoded, rows, superblock.salt);
-      if (good) {
-        ASSIGN_OR_RETURN(batch.rows, DecodeRows(rows));
-      }
-    }
-    if (good && with_needles) {
-      batch.needles_at = end.offset + NeedlesOffset(batch.header.row_bytes);
-      ASSIGN_OR_RETURN(batch.needles, ReadRange(file, batch.needles_at, batch.header.body_bytes));
-      good = batch.needles.size() == batch.header.body_bytes && DecodeNeedles(batch.needles).ok();
-    }
-    if (!good) {
-      const uint64_t behind = end.offset + (decoded ? decoded->header.TotalBytes() : kScanStep);
-      ASSIGN_OR_RETURN(end.damaged, AnyBatchBehind(file, superblock, behind, stat.size_bytes));
-      return end;
-    }
-    const uint16_t flags = batch.header.flags;
-    end.offset += batch.header.TotalBytes();
-    RETURN_IF_ERROR(visit(std::move(batch)));
-    if ((flags & kBatchSeals) != 0) {
-      end.sealed = true;
-      return end;
-    }
-  }
-}
-
-Result<uint64_t> LogicalEnd(FileSystem& files, const std::string& directory, const std::vector<uint64_t>& volumes,
-                            uint64_t volume) {
-  const auto next = std::upper_bound(volumes.begin(), volumes.end(), volume);
-  if (next == volumes.end()) return UINT64_MAX;
-  ASSIGN_OR_RETURN(auto file, files.Open(VolumePath(directory, *next), OpenMode::kRead));
-  const auto superblock = ReadSuperblock(*file);
-  if (!superblock.ok() && std::next(next) == volumes.end()) return UINT64_MAX;
-  if (!superblock.ok()) return superblock.error();
-  return *next == volume + 1 ? superblock->previous_end : UINT64_MAX;
+  store_uuid_ = random.Bytes(16);
+  RETURN_IF_ERROR(files.MakeDirectory(VolumesPath(directory)));
+  RETURN_IF_ERROR(files.MakeDirectory(BodiesPath(directory)));
+  RETURN_IF_ERROR(files.MakeDirectory(IndexPath(directory)));
+  RETURN_IF_ERROR(files.SyncDirectory(directory));
+  RETURN_IF_ERROR(SyncParents(files, directory));
+  return WriteFormat(files, directory, store_uuid_);
 }
 
 Status StoreCore::OpenFormat() {
   auto format = ReadFormat(files, directory);
-  if (format.Is(Errc::kNotFound)) {
+  if (!format.ok() && !format.Is(Errc::kNotFound)) return std::move(format).error();
+  if (!format.ok()) {
     if (!options.create_if_missing) return std::move(format).error();
     RETURN_IF_ERROR(MakeDirectories(files, directory));
-  } else if (!format.ok()) {
-    return std::move(format).error();
   }
   auto locked = files.Lock(directory + "/LOCK");
   if (!locked.ok()) return std::move(locked).error().With("store " + directory);
   lock_ = std::move(*locked);
-  if (format.ok()) {
+  // Another process may have made it before we had the lock.
+  format = ReadFormat(files, directory);
+  if (format.Is(Errc::kNotFound)) {
+    RETURN_IF_ERROR(MakeStore());
+  } else if (!format.ok()) {
+    return std::move(format).error();
+  } else {
+    store_uuid_ = format->store_uuid;
     if (format->read_only) {
       broken_ = Error{Errc::kReadOnly, StrCat("store ", directory, " uses features that this version can only read")};
     }
-    store_uuid_ = format->store_uuid;
-  } else {
-    store_uuid_ = random.Bytes(16);
-    RETURN_IF_ERROR(files.MakeDirectory(VolumesPath(directory)));
-    RETURN_IF_ERROR(files.MakeDirectory(directory + "/bodies"));
-    RETURN_IF_ERROR(files.SyncDirectory(directory));
-    const std::string uuid = Hex({reinterpret_cast<const uint8_t*>(store_uuid_.data()), store_uuid_.size()});
-    RETURN_IF_ERROR(WriteFileDurably(files, StrCat(directory, '/', kFormatName),
-                                     StrCat("pailfs-store\nformat=1\nstore=", uuid, "\ncompat=\nro_compat=\nincompat=\n")));
   }
-  id_secret_ = StableHash64(store_uuid_, kBallastBytes);
+  id_secret_ = StableHash64(store_uuid_, kIdSeed);
   return {};
+}
+
+Status StoreCore::OpenIndex() {
+  auto opened = KvStore::Open(files, IndexPath(directory), IndexOptions());
+  if (opened.Is(Errc::kNoSpace) && ReleaseBallast()) opened = KvStore::Open(files, IndexPath(directory), IndexOptions());
+  if (opened.ok()) {
+    index = std::move(*opened);
+    return {};
+  }
+  if (!opened.Is(Errc::kCorrupt)) return std::move(opened).error();
+  return std::move(opened).error().With(StrCat("the index of store ", directory, " is damaged; run 'pailfs store check ",
+                                               directory, "', then 'pailfs store rebuild ", directory, "'"));
 }
 
 Status StoreCore::Open() {
   RETURN_IF_ERROR(OpenFormat());
-  auto opened = KvStore::Open(files, IndexPath(directory), IndexOptions());
-  if (!opened.ok()) {
-    if (!opened.Is(Errc::kCorrupt)) return std::move(opened).error();
-    return std::move(opened).error().With(StrCat("the index of store ", directory, " is damaged; run 'pailfs store check ",
-                                                 directory, "', then 'pailfs store rebuild ", directory, "'"));
-  }
-  index = std::move(*opened);
+  Status opened = OpenIndex();
   Position from;
-  Status replayed = LoadApplied(&from);
-  if (replayed.ok()) replayed = Replay(from);
-  if (!replayed.ok()) {
+  if (opened.ok()) opened = LoadApplied(&from);
+  if (opened.ok()) opened = Replay(from);
+  if (opened.ok()) opened = LoadCounts();
+  // A store with features that we do not know may keep its files for reasons that we do not know.
+  if (opened.ok() && broken_.ok()) opened = RemoveOrphans();
+  if (opened.ok() && broken_.ok()) opened = MakeBallast();
+  if (!opened.ok()) {
     index.reset();
     lock_.reset();
-    return replayed;
+    return opened;
   }
-  RETURN_IF_ERROR(RemoveOrphans());
+  visible_seq_ = last_seq_;
+  garbage_left_ = false;
   checkpoint_at_ns_ = clock.MonotonicNs() + options.checkpoint_ns;
   committer_ = std::thread([this] { Run(); });
   return {};
@@ -224,7 +114,8 @@ Status StoreCore::LoadApplied(Position* from) {
   }
   last_seq_ = checkpoint_seq_ = applied.seq();
   last_time_us_ = applied.commit_us();
-  next_body_ = checkpoint_next_body_ = applied.next_body();
+  next_body_ = applied.next_body();
+  first_orphan_ = applied.first_orphan();
   *from = {applied.volume(), applied.offset()};
   return {};
 }
@@ -255,41 +146,67 @@ Status StoreCore::ReplayVolume(uint64_t volume, uint64_t from_offset, uint64_t l
   auto superblock = ReadSuperblock(*file);
   if (!superblock.ok()) return std::move(superblock).error().With(path);
   superblock_ = *superblock;
-  ASSIGN_OR_RETURN(const ScanEnd scanned, ScanVolume(*file, superblock_, from_offset, /*with_needles=*/true,
-                                                     [this, limit](const ScannedBatch& batch) {
-                                                       return batch.header.offset < limit ? ApplyBatch(batch) : Status();
-                                                     }));
-  // Behind `limit` lies what a failed write left: it was never acknowledged.
-  const bool cut_short = limit != UINT64_MAX && scanned.offset < limit;
-  if (cut_short || (scanned.damaged && limit == UINT64_MAX)) {
-    return Error{Errc::kCorrupt, StrCat(path, " is damaged at offset ", scanned.offset,
+  if (superblock_.store_uuid != store_uuid_ || superblock_.volume != volume) {
+    return Error{Errc::kCorrupt, StrCat(path, " is a volume of another store or under another's name")};
+  }
+  const auto damaged = [&](uint64_t offset) {
+    return Error{Errc::kCorrupt, StrCat(path, " is damaged at offset ", offset,
                                         ", before changes that had been acknowledged; run 'pailfs store check ", directory,
                                         "'")};
-  }
+  };
+  const auto apply = [&](const ScannedBatch& batch) -> Status {
+    // Behind `limit` lies what a failed write left: it was never acknowledged.
+    if (batch.header.offset >= limit) return {};
+    if (batch.header.seq_first > last_seq_ + 1) return damaged(batch.header.offset);
+    return ApplyBatch(batch);
+  };
+  ASSIGN_OR_RETURN(const ScanEnd scanned, ScanVolume(*file, superblock_, from_offset, /*with_needles=*/true, apply));
+  const bool last = limit == UINT64_MAX;
+  if (last ? scanned.damaged : scanned.offset < limit) return damaged(scanned.offset);
   *end = {volume, scanned.offset};
   return {};
+}
+
+// A lost volume must not look like a shorter history.
+Status StoreCore::CheckContiguous(Position from, const std::vector<uint64_t>& volumes) const {
+  uint64_t expected = std::max<uint64_t>(from.volume, 1);
+  for (const uint64_t volume : volumes) {
+    if (volume != expected) break;
+    ++expected;
+  }
+  const bool complete = volumes.empty() ? from.volume == 0 : expected == volumes.back() + 1;
+  if (complete) return {};
+  if (from.volume == 0) {
+    return Error{Errc::kCorrupt, StrCat("the index of store ", directory, " is lost; run 'pailfs store rebuild ", directory, "'")};
+  }
+  return Error{Errc::kCorrupt, StrCat("store ", directory, " has lost volume ", Number16(expected), "; run 'pailfs store check ",
+                                      directory, "'")};
+}
+
+// The last volume may have been made and not been filled in before the power went.
+Result<bool> StoreCore::DropUnusedVolume(uint64_t volume) {
+  const std::string path = VolumePath(directory, volume);
+  ASSIGN_OR_RETURN(auto file, files.Open(path, OpenMode::kRead));
+  if (ReadSuperblock(*file).ok()) return false;
+  ASSIGN_OR_RETURN(const FileStat stat, file->Stat());
+  if (stat.size_bytes > kVolumeAlignment) {
+    return Error{Errc::kCorrupt, StrCat(path, " has a damaged superblock; run 'pailfs store check ", directory, "'")};
+  }
+  RETURN_IF_ERROR(files.Unlink(path));
+  return true;
 }
 
 Status StoreCore::Replay(Position from) {
   ASSIGN_OR_RETURN(auto volumes, ListVolumes(files, directory));
   std::erase_if(volumes, [&from](uint64_t volume) { return volume < from.volume; });
-  if (from.volume != 0 && (volumes.empty() || volumes.front() != from.volume)) {
-    return Error{Errc::kCorrupt, StrCat("store ", directory, " has lost volume ", Number16(from.volume),
-                                        "; run 'pailfs store check ", directory, "'")};
-  }
+  RETURN_IF_ERROR(CheckContiguous(from, volumes));
   Position end = from;
+  if (!volumes.empty() && volumes.back() != from.volume) {
+    ASSIGN_OR_RETURN(const bool dropped, DropUnusedVolume(volumes.back()));
+    if (dropped) volumes.pop_back();
+  }
   for (const uint64_t volume : volumes) {
     const uint64_t from_offset = volume == from.volume ? from.offset : 0;
-    const auto stat = files.Stat(VolumePath(directory, volume));
-    if (!stat.ok()) return stat.error();
-    // The last volume may have been made and not been filled in before the power went.
-    if (volume == volumes.back() && volume != from.volume) {
-      ASSIGN_OR_RETURN(auto file, files.Open(VolumePath(directory, volume), OpenMode::kRead));
-      if (!ReadSuperblock(*file).ok()) {
-        RETURN_IF_ERROR(files.Unlink(VolumePath(directory, volume)));
-        continue;
-      }
-    }
     ASSIGN_OR_RETURN(const uint64_t limit, LogicalEnd(files, directory, volumes, volume));
     RETURN_IF_ERROR(ReplayVolume(volume, from_offset, limit, &end));
   }
@@ -297,31 +214,45 @@ Status StoreCore::Replay(Position from) {
   log_offset_ = end.offset;
   // Never over a torn tail: what comes next goes into a new volume, made by the first commit.
   log_.reset();
-  ASSIGN_OR_RETURN(const auto counters, index->Get(kCountersRow));
-  if (counters) {
-    ASSIGN_OR_RETURN(const OpenedValue opened, OpenValue(kCountersRow, *counters));
-    if (opened.payload.size() != 16) return Error{Errc::kCorrupt, "the counters of the store are damaged"};
-    object_count_ = GetBig64(opened.payload);
-    object_bytes_ = GetBig64(opened.payload.substr(8));
+  if (end.volume == 0 || !broken_.ok()) return {};
+  // Gives back what was allocated ahead.
+  ASSIGN_OR_RETURN(auto file, files.Open(VolumePath(directory, end.volume), OpenMode::kReadWrite));
+  ASSIGN_OR_RETURN(const FileStat stat, file->Stat());
+  return stat.size_bytes > end.offset && end.offset > 0 ? file->Truncate(end.offset) : Status();
+}
+
+Status StoreCore::LoadCounts() {
+  const std::string prefix = CountsRow(0).substr(0, CountsRow(0).size() - 4);
+  KvIterator it = index->NewIterator();
+  MutexLock lock(counts_mu_);
+  for (it.Seek(prefix); it.Valid() && it.key().starts_with(prefix); it.Next()) {
+    ASSIGN_OR_RETURN(const OpenedValue opened, OpenValue(it.key(), it.value()));
+    if (opened.payload.size() != 16 || it.key().size() != prefix.size() + 4) {
+      return Error{Errc::kCorrupt, StrCat("the counters of store ", directory, " are damaged; run 'pailfs store rebuild ",
+                                          directory, "'")};
+    }
+    counts_[GetBig32(it.key().substr(prefix.size()))] = {static_cast<int64_t>(GetBig64(opened.payload)),
+                                                         static_cast<int64_t>(GetBig64(opened.payload.substr(8)))};
   }
-  return {};
+  return it.status();
 }
 
 // Body files that were written but never committed. Ids rise, so they lie in the last directories.
 Status StoreCore::RemoveOrphans() {
-  const std::string root = directory + "/bodies";
-  ASSIGN_OR_RETURN(const auto shards, files.List(root));
-  const std::string first_shard = Number16(checkpoint_next_body_).substr(0, 13);
-  for (const std::string& shard : shards) {
-    if (shard < first_shard) continue;
-    ASSIGN_OR_RETURN(const auto names, files.List(StrCat(root, '/', shard)));
+  const std::string root = BodiesPath(directory);
+  ASSIGN_OR_RETURN(const auto names_of_directories, files.List(root));
+  const std::string first = Number16(first_orphan_).substr(0, 13);
+  for (const std::string& name_of_directory : names_of_directories) {
+    if (name_of_directory < first) continue;
+    ASSIGN_OR_RETURN(const auto names, files.List(StrCat(root, '/', name_of_directory)));
     for (const std::string& name : names) {
       BodyId body = 0;
       const auto parsed = std::from_chars(name.data(), name.data() + name.size(), body, 16);
-      if (parsed.ec != std::errc() || body < checkpoint_next_body_) continue;
+      if (parsed.ec != std::errc() || parsed.ptr != name.data() + name.size() || name.size() != 16) continue;
       next_body_ = std::max(next_body_.load(), body + 1);
+      if (body < first_orphan_) continue;
       ASSIGN_OR_RETURN(const auto row, index->Get(BodyRow(body)));
-      if (!row) RETURN_IF_ERROR(files.Unlink(StrCat(root, '/', shard, '/', name)));
+      if (!row) RETURN_IF_ERROR(files.Unlink(BodyPath(directory, body)));
     }
   }
   return {};

@@ -107,7 +107,7 @@ Status VersionRows::Retire(pb::Version current) {
     PutBig64(seq, current.seq());
     view_.Put(NullRow(bucket_.id, key_), std::string_view(seq));
   }
-  view_.AddObjects(-1, -static_cast<int64_t>(current.size()));
+  view_.AddObjects(bucket_.id, -1, -static_cast<int64_t>(current.size()));
   return {};
 }
 
@@ -120,7 +120,7 @@ Status VersionRows::RemoveNull() {
   ASSIGN_OR_RETURN(const auto located, FindNull());
   if (!located) return {};
   if (located->current) {
-    view_.AddObjects(-1, -static_cast<int64_t>(located->version.size()));
+    view_.AddObjects(bucket_.id, -1, -static_cast<int64_t>(located->version.size()));
   } else {
     view_.Delete(NullRow(bucket_.id, key_));
   }
@@ -137,7 +137,7 @@ Status VersionRows::Put(pb::Version* version) {
   ASSIGN_OR_RETURN(auto current, Current());
   if (current) RETURN_IF_ERROR(Retire(std::move(*current)));
   view_.Put(CurrentRow(bucket_.id, key_), *version);
-  view_.AddObjects(1, static_cast<int64_t>(version->size()));
+  view_.AddObjects(bucket_.id, 1, static_cast<int64_t>(version->size()));
   return {};
 }
 
@@ -179,7 +179,7 @@ Status VersionRows::PromoteNewest() {
   if (version.null_version()) view_.Delete(NullRow(bucket_.id, key_));
   version.add_intervals()->set_from_us(view_.time_us());
   view_.Put(CurrentRow(bucket_.id, key_), version);
-  view_.AddObjects(1, static_cast<int64_t>(version.size()));
+  view_.AddObjects(bucket_.id, 1, static_cast<int64_t>(version.size()));
   return {};
 }
 
@@ -187,7 +187,7 @@ Status VersionRows::DeleteVersion(const Located& located) {
   ASSIGN_OR_RETURN(const auto current, Current());
   RETURN_IF_ERROR(Drop(located.row, located.version));
   if (located.current) {
-    view_.AddObjects(-1, -static_cast<int64_t>(located.version.size()));
+    view_.AddObjects(bucket_.id, -1, -static_cast<int64_t>(located.version.size()));
   } else if (located.version.null_version()) {
     view_.Delete(NullRow(bucket_.id, key_));
   }
