@@ -92,7 +92,7 @@ Result<int> Listen(const std::string& socket_path) {
 }  // namespace
 
 Result<std::unique_ptr<ControlServer>> ControlServer::Start(const std::string& socket_path, ControlTarget& target) {
-  RETURN_IF_ERROR(MakeRuntimeDirectory(RuntimeDirectory()));
+  RETURN_IF_ERROR(MakeRuntimeDirectory(socket_path.substr(0, socket_path.rfind('/'))));
   ASSIGN_OR_RETURN(const int listener, Listen(socket_path));
   const int wake = eventfd(0, EFD_CLOEXEC);
   if (wake < 0) {

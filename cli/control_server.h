@@ -29,7 +29,7 @@ class ControlTarget {
 // Thread-safe.
 class ControlServer {
  public:
-  // Replaces a socket that a dead daemon left. `target` must outlive the server.
+  // Makes the socket's directory; replaces a socket that a dead daemon left. `target` must outlive the server.
   static Result<std::unique_ptr<ControlServer>> Start(const std::string& socket_path, ControlTarget& target);
   // As Finish.
   ~ControlServer();

@@ -97,14 +97,13 @@ Status ApplyAllowOther(MountSettings& settings, std::string_view value) {
   return {};
 }
 
-Status ApplyRo(MountSettings& settings, std::string_view value) {
-  ASSIGN_OR_RETURN(settings.read_only, OnOrOff("ro", value));
+Status ApplyRo(MountSettings& settings, std::string_view) {
+  settings.read_only = true;
   return {};
 }
 
-Status ApplyRw(MountSettings& settings, std::string_view value) {
-  ASSIGN_OR_RETURN(const bool writable, OnOrOff("rw", value));
-  settings.read_only = !writable;
+Status ApplyRw(MountSettings& settings, std::string_view) {
+  settings.read_only = false;
   return {};
 }
 
