@@ -6,81 +6,92 @@
 namespace pailfs::cache {
 namespace {
 
+constexpr uint64_t kSegments = uint64_t{1} << 32;
+constexpr uint64_t kMaxBlocks = kSegments * BlockMap::kBlocksPerSegment;
+
 uint32_t SegmentOf(uint64_t block) { return static_cast<uint32_t>(block / BlockMap::kBlocksPerSegment); }
 size_t WordOf(uint64_t block) { return static_cast<size_t>(block % BlockMap::kBlocksPerSegment / 64); }
 uint64_t BitOf(uint64_t block) { return uint64_t{1} << (block % 64); }
 
+// The lowest `count` bits; count <= 64.
+uint64_t LowBits(uint64_t count) { return count == 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1; }
+
 }  // namespace
 
 bool BlockMap::Test(uint64_t block, Plane plane) const {
+  if (block >= kMaxBlocks) return false;
   const auto it = segments_.find(SegmentOf(block));
   return it != segments_.end() && (it->second.planes[plane][WordOf(block)] & BitOf(block)) != 0;
 }
 
-void BlockMap::Assign(uint64_t first, uint64_t end, Plane plane, bool value) {
-  for (uint64_t block = first; block < end;) {
-    const uint32_t index = SegmentOf(block);
-    const uint64_t stop = std::min(end, (index + uint64_t{1}) * kBlocksPerSegment);
-    if (!value && !segments_.contains(index)) {
-      block = stop;
-      continue;
+template <typename Change>
+void BlockMap::ForEachWord(uint64_t first, uint64_t end, bool create, Change change) {
+  end = std::min(end, kMaxBlocks);
+  while (first < end) {
+    auto it = create ? segments_.try_emplace(SegmentOf(first)).first : segments_.lower_bound(SegmentOf(first));
+    if (it == segments_.end()) return;
+    first = std::max(first, it->first * kBlocksPerSegment);
+    Segment& segment = it->second;
+    const Segment before = segment;
+    const uint64_t stop = std::min(end, (it->first + uint64_t{1}) * kBlocksPerSegment);
+    while (first < stop) {
+      const uint64_t next = std::min(stop, (first / 64 + 1) * 64);
+      change(segment, WordOf(first), LowBits(next - first) << (first % 64));
+      first = next;
     }
-    auto& words = segments_[index].planes[plane];
-    bool changed = false;
-    for (; block < stop; ++block) {
-      uint64_t& word = words[WordOf(block)];
-      const uint64_t next = value ? word | BitOf(block) : word & ~BitOf(block);
-      changed = changed || next != word;
-      word = next;
-    }
-    if (changed) changed_.insert(index);
+    if (!(segment == before)) changed_.insert(it->first);
   }
+}
+
+void BlockMap::MarkPresent(uint64_t first, uint64_t end) {
+  ForEachWord(first, end, /*create=*/true,
+              [](Segment& segment, size_t word, uint64_t bits) { segment.planes[kPresent][word] |= bits; });
+}
+
+void BlockMap::MarkDirty(uint64_t first, uint64_t end) {
+  ForEachWord(first, end, /*create=*/true, [](Segment& segment, size_t word, uint64_t bits) {
+    segment.planes[kPresent][word] |= bits;
+    segment.planes[kDirty][word] |= bits;
+  });
+}
+
+void BlockMap::ClearPresent(uint64_t first, uint64_t end) {
+  ForEachWord(first, end, /*create=*/false, [](Segment& segment, size_t word, uint64_t bits) {
+    segment.planes[kPresent][word] &= ~bits | segment.planes[kDirty][word];
+  });
 }
 
 void BlockMap::ClearAllDirty() {
-  for (auto& [index, segment] : segments_) {
-    auto& words = segment.planes[kDirty];
-    if (std::any_of(words.begin(), words.end(), [](uint64_t word) { return word != 0; })) changed_.insert(index);
-    words.fill(0);
-  }
+  ForEachWord(0, kMaxBlocks, /*create=*/false,
+              [](Segment& segment, size_t word, uint64_t) { segment.planes[kDirty][word] = 0; });
 }
 
-void BlockMap::KeepOnlyDirty() {
-  for (auto& [index, segment] : segments_) {
-    segment.planes[kPresent] = segment.planes[kDirty];
-    changed_.insert(index);
-  }
-}
+void BlockMap::KeepOnlyDirty() { ClearPresent(0, kMaxBlocks); }
 
 void BlockMap::Truncate(uint64_t blocks) {
-  for (auto& [index, segment] : segments_) {
-    const uint64_t end = (index + uint64_t{1}) * kBlocksPerSegment;
-    if (end <= blocks) continue;
-    const uint64_t first = std::max<uint64_t>(blocks, index * kBlocksPerSegment);
-    for (const Plane plane : {kPresent, kDirty}) {
-      auto& words = segment.planes[plane];
-      for (uint64_t block = first; block < end; ++block) words[WordOf(block)] &= ~BitOf(block);
-    }
-    changed_.insert(index);
-  }
+  ForEachWord(blocks, kMaxBlocks, /*create=*/false, [](Segment& segment, size_t word, uint64_t bits) {
+    segment.planes[kPresent][word] &= ~bits;
+    segment.planes[kDirty][word] &= ~bits;
+  });
 }
 
 uint64_t BlockMap::FirstAbsent(uint64_t first, uint64_t end) const {
-  while (first < end) {
+  while (first < std::min(end, kMaxBlocks)) {
     const auto it = segments_.find(SegmentOf(first));
     if (it == segments_.end()) return first;
     const uint64_t missing = ~it->second.planes[kPresent][WordOf(first)] >> (first % 64);
+    // The shift brings in zeros: no absent block further on in this word is told apart from none.
     if (missing != 0) return std::min(end, first + static_cast<uint64_t>(std::countr_zero(missing)));
     first = (first / 64 + 1) * 64;
   }
-  return end;
+  return std::min(first, end);
 }
 
 uint64_t BlockMap::FirstDirty(uint64_t first, uint64_t end) const {
-  while (first < end) {
+  while (first < std::min(end, kMaxBlocks)) {
     const auto it = segments_.lower_bound(SegmentOf(first));
     if (it == segments_.end()) return end;
-    first = std::max<uint64_t>(first, it->first * kBlocksPerSegment);
+    first = std::max(first, it->first * kBlocksPerSegment);
     if (first >= end) return end;
     const uint64_t dirty = it->second.planes[kDirty][WordOf(first)] >> (first % 64);
     if (dirty != 0) return std::min(end, first + static_cast<uint64_t>(std::countr_zero(dirty)));
@@ -98,18 +109,22 @@ Status BlockMap::LoadSegment(uint32_t segment, std::string_view bits) {
       loaded.planes[plane][byte / 8] |= value << (8 * (byte % 8));
     }
   }
+  for (size_t word = 0; word < kWords; ++word) loaded.planes[kPresent][word] |= loaded.planes[kDirty][word];
   return {};
 }
 
 std::vector<std::pair<uint32_t, std::string>> BlockMap::TakeChangedSegments() {
   std::vector<std::pair<uint32_t, std::string>> rows;
   for (const uint32_t index : changed_) {
+    const Segment& segment = segments_[index];
     std::string bits;
-    for (const auto& words : segments_[index].planes) {
+    bits.reserve(kSegmentBytes);
+    for (const auto& words : segment.planes) {
       for (size_t byte = 0; byte < kBlocksPerSegment / 8; ++byte) {
         bits.push_back(static_cast<char>(words[byte / 8] >> (8 * (byte % 8))));
       }
     }
+    if (segment == Segment{}) segments_.erase(index);
     rows.emplace_back(index, std::move(bits));
   }
   changed_.clear();
