@@ -1,10 +1,11 @@
 // Compaction: what is still alive in a mostly dead volume is logged again, then the volume is removed.
 //
-// Alive is a needle that its body's row points to, and a row that the index has in exactly this state. Whether it still is,
-// the commit thread decides, in the group that moves it. Rows keep their old row_seq; a deletion that an older volume might
-// contradict is logged as a new deletion of what is not there. A volume is removed only when a checkpoint covers what was
-// moved out of it, each removal is durable before the next one is considered, and the volume before it is cut at the end that
-// only the removed superblock knew. A crash in between leaves rows twice in the log, the same ones.
+// Alive is a needle that its body's row points to, and a row that the index has in exactly this state. Whether it still
+// is, the commit thread decides, in the group that moves it. Rows keep their old row_seq; a deletion that an older
+// volume might contradict is logged as a new deletion of what is not there. A volume is removed only when a checkpoint
+// covers what was moved out of it, each removal is durable before the next one is considered, and the volume before it
+// is cut at the end that only the removed superblock knew. A crash in between leaves rows twice in the log, the same
+// ones.
 
 #include <algorithm>
 
@@ -23,7 +24,9 @@ uint64_t NeedleDataBytes(const pb::Body& body) {
   return (body.length() + kSumBlockBytes - 1) / kSumBlockBytes * sizeof(uint32_t);
 }
 
-bool HasNeedle(const pb::Body& body) { return body.kind() == pb::Body::PACKED || body.kind() == pb::Body::FILE; }
+bool HasNeedle(const pb::Body& body) {
+  return body.kind() == pb::Body::PACKED || body.kind() == pb::Body::FILE;
+}
 
 }  // namespace
 
@@ -87,7 +90,8 @@ Status StoreCore::Relocate(uint64_t volume, const Relocation& relocation) {
     const std::string row = BodyRow(needle.body);
     ASSIGN_OR_RETURN(const auto payload, view.Get(row));
     pb::Body body;
-    if (!payload || !body.ParseFromString(*payload) || body.volume() != volume || body.offset() != needle.offset) continue;
+    if (!payload || !body.ParseFromString(*payload) || body.volume() != volume || body.offset() != needle.offset)
+      continue;
     const bool packed = body.kind() == pb::Body::PACKED;
     body.set_volume(kPlaceLater);
     body.set_offset(kPlaceLater);
@@ -112,7 +116,8 @@ Result<std::string> StoreCore::ReadNeedle(File& file, const LiveNeedle& needle) 
 }
 
 Status StoreCore::MoveNeedles(uint64_t volume, File& file, std::vector<LiveNeedle> needles) {
-  std::sort(needles.begin(), needles.end(), [](const LiveNeedle& a, const LiveNeedle& b) { return a.offset < b.offset; });
+  std::sort(needles.begin(), needles.end(),
+            [](const LiveNeedle& a, const LiveNeedle& b) { return a.offset < b.offset; });
   Relocation relocation;
   const auto flush = [&]() -> Status {
     if (relocation.needles.empty()) return {};
@@ -129,7 +134,8 @@ Status StoreCore::MoveNeedles(uint64_t volume, File& file, std::vector<LiveNeedl
   return flush();
 }
 
-Status StoreCore::MoveRows(uint64_t volume, File& file, const Superblock& superblock, uint64_t end, bool keep_deletions) {
+Status StoreCore::MoveRows(uint64_t volume, File& file, const Superblock& superblock, uint64_t end,
+                           bool keep_deletions) {
   Relocation relocation;
   const auto flush = [&]() -> Status {
     if (relocation.rows.empty()) return {};

@@ -32,15 +32,6 @@ Result<std::string> ReadRange(File& file, uint64_t offset, uint64_t length) {
   return bytes;
 }
 
-// Is there a good batch at or behind `offset`? Then what came before it had been acknowledged.
-Result<bool> AnyBatchBehind(File& file, const Superblock& superblock, uint64_t offset, uint64_t size) {
-  for (uint64_t at = offset; at + kBatchHeaderBytes <= size; at += kScanStep) {
-    ASSIGN_OR_RETURN(const std::string bytes, ReadRange(file, at, kBatchHeaderBytes));
-    if (DecodeBatchHeader(bytes, superblock.volume, at, superblock.salt)) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 std::string Number16(uint64_t number) {
@@ -116,9 +107,17 @@ Result<Superblock> ReadSuperblock(File& file) {
   return DecodeSuperblock(bytes);
 }
 
+Result<std::optional<uint64_t>> NextBatch(File& file, const Superblock& superblock, uint64_t offset) {
+  ASSIGN_OR_RETURN(const FileStat stat, file.Stat());
+  for (uint64_t at = offset; at + kBatchHeaderBytes <= stat.size_bytes; at += kScanStep) {
+    ASSIGN_OR_RETURN(const std::string bytes, ReadRange(file, at, kBatchHeaderBytes));
+    if (DecodeBatchHeader(bytes, superblock.volume, at, superblock.salt)) return std::optional<uint64_t>(at);
+  }
+  return std::optional<uint64_t>();
+}
+
 Result<ScanEnd> ScanVolume(File& file, const Superblock& superblock, uint64_t offset, bool with_needles,
                            const std::function<Status(ScannedBatch)>& visit) {
-  ASSIGN_OR_RETURN(const FileStat stat, file.Stat());
   ScanEnd end{std::max(offset, kVolumeAlignment), false, false};
   for (;;) {
     ASSIGN_OR_RETURN(const std::string header_bytes, ReadRange(file, end.offset, kBatchHeaderBytes));
@@ -140,7 +139,9 @@ Result<ScanEnd> ScanVolume(File& file, const Superblock& superblock, uint64_t of
     }
     if (!good) {
       const uint64_t behind = end.offset + (decoded ? decoded->header.TotalBytes() : kScanStep);
-      ASSIGN_OR_RETURN(end.damaged, AnyBatchBehind(file, superblock, behind, stat.size_bytes));
+      // A good batch behind this one: what came before it had been acknowledged.
+      ASSIGN_OR_RETURN(const auto next, NextBatch(file, superblock, behind));
+      end.damaged = next.has_value();
       return end;
     }
     const uint16_t flags = batch.header.flags;

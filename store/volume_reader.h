@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,8 @@ struct ScanEnd {
 // Calls `visit` with each batch from `offset` on, in order. The needles are read, and verified, only on demand.
 Result<ScanEnd> ScanVolume(File& file, const Superblock& superblock, uint64_t offset, bool with_needles,
                            const std::function<Status(ScannedBatch)>& visit);
+// The first good batch at or behind `offset`, a multiple of kVolumeAlignment.
+Result<std::optional<uint64_t>> NextBatch(File& file, const Superblock& superblock, uint64_t offset);
 Result<Superblock> ReadSuperblock(File& file);
 // Where the log goes on in the volume after `volume`; what lies behind was never acknowledged. UINT64_MAX: no such limit.
 Result<uint64_t> LogicalEnd(FileSystem& files, const std::string& directory, const std::vector<uint64_t>& volumes,
