@@ -17,9 +17,10 @@ struct PlannedPart {
   uint64_t length = 0;
 };
 
-// The parts cover [0, size) in order; each but the last has at least kMinPartBytes, none more than kMaxSinglePutBytes; at
-// most kMaxParts. `dirty`: ranges below `limit`, ascending, whose bytes differ from the origin's; beyond `limit` everything
-// does.
+// The parts cover [0, size) in order; each but the last has at least kMinPartBytes, none more than kMaxSinglePutBytes; there
+// are at most kMaxParts up to kMaxObjectBytes. `dirty`: ranges, ascending, whose bytes differ from the origin's; beyond
+// `limit` everything does. Sends what is dirty, whole parts around it, and short clean stretches that a request of their own
+// would cost more.
 std::vector<PlannedPart> PlanUpload(uint64_t size, uint64_t limit, const std::vector<ByteRange>& dirty);
 
 }  // namespace pailfs::cache
