@@ -1,8 +1,10 @@
 // Keys and names. A key segment (what stands between two '/') is a POSIX name when it is not empty, not "." or "..", and at
 // most 255 bytes; then it is shown as it is. Other segments, and an object "a" that stands beside keys "a/…", are shown under
-// escaped names that can be turned back: docs/FORMATS.md, "Escaped names".
+// escaped names: docs/FORMATS.md, "Escaped names". Within a directory no two objects or prefixes share a name, and every name
+// of up to 255 bytes stands for one segment.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -14,11 +16,16 @@ enum class KeySegmentKind : uint8_t {
   kObjectBesideDirectory,  // the directory keeps the plain name
 };
 
-// An escaped name starts with "%pailfs-": then "empty", "dot", "dotdot", or "file-", "name-" and the segment. Segments that
-// look like an escaped name are shown as "%pailfs-name-" and themselves.
+// Always a POSIX name. `segment`: any bytes but '/' and NUL.
 std::string NameOfKeySegment(std::string_view segment, KeySegmentKind kind);
 
-// The inverse: the segment that `name` stands for. Names that no segment has map to themselves.
+// The inverse: the segment that `name` stands for. A hashed name cannot be turned back and is returned as it is.
 std::string KeySegmentOfName(std::string_view name);
+
+// True for the names of segments that are too long. Only who has listed the directory knows the segment.
+bool IsHashedName(std::string_view name);
+
+// True for names that a file can be found under, but that none may be given: its key would be that of something else.
+bool IsReservedName(std::string_view name);
 
 }  // namespace pailfs::cache
