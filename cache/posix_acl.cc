@@ -1,5 +1,7 @@
 #include "cache/posix_acl.h"
 
+#include <sys/stat.h>
+
 #include <vector>
 
 namespace pailfs::cache {
@@ -45,7 +47,7 @@ std::string Serialize(const std::vector<Entry>& entries) {
   return acl;
 }
 
-// The order and number of tags, as the kernel's posix_acl_valid demands.
+// The order and number of tags, and ids where there must be one, as the kernel's posix_acl_valid demands.
 bool IsWellFormed(const std::vector<Entry>& entries) {
   int owners = 0;
   int groups = 0;
@@ -62,7 +64,10 @@ bool IsWellFormed(const std::vector<Entry>& entries) {
       case kMask: ++masks; break;
       case kOther: ++others; break;
       case kUser:
-      case kGroup: named = true; break;
+      case kGroup:
+        if (entry.id == UINT32_MAX) return false;
+        named = true;
+        break;
       default: return false;
     }
   }
@@ -126,6 +131,7 @@ Result<std::string> ApplyChmodToAcl(std::string_view acl, uint32_t mode) {
 
 Result<InheritedAcl> InheritAcl(std::string_view default_acl, uint32_t mode, bool is_directory) {
   ASSIGN_OR_RETURN(auto entries, Parse(default_acl));
+  if (S_ISLNK(mode)) return InheritedAcl{mode, "", ""};
   Find(entries, kUserObject)->permissions &= static_cast<uint16_t>(mode >> 6 & 7);
   GroupClass(entries).permissions &= static_cast<uint16_t>(mode >> 3 & 7);
   Find(entries, kOther)->permissions &= static_cast<uint16_t>(mode & 7);

@@ -15,7 +15,7 @@ inline constexpr std::string_view kAccessAclXattr = "system.posix_acl_access";
 inline constexpr std::string_view kDefaultAclXattr = "system.posix_acl_default";
 
 // kInvalidArgument unless it is well formed: one entry each for owner, group and others, a mask where users or groups are
-// named, entries in order.
+// named, entries in order. The functions below return it for such an ACL.
 Status ValidateAcl(std::string_view acl);
 
 struct AccessAcl {
@@ -35,7 +35,7 @@ struct InheritedAcl {
   std::string default_acl;  // of a new directory
 };
 
-// What a new inode of `mode` (umask not applied) gets from its directory's default ACL.
+// What a new inode of `mode` (umask not applied) gets from its directory's default ACL; a symbolic link gets nothing.
 Result<InheritedAcl> InheritAcl(std::string_view default_acl, uint32_t mode, bool is_directory);
 
 }  // namespace pailfs::cache
