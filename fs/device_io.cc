@@ -4,6 +4,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 
 #include "fs/dispatch.h"
@@ -78,6 +79,11 @@ bool DeviceIo::Attach(fuse_session* session, int fd) {
 
 ssize_t DeviceIo::Read(int fd, void* buffer, size_t size) {
   const ssize_t got = read(fd, buffer, size);
+  if (got == 0 || (got < 0 && errno == ECONNRESET)) {
+    // A socket has ended; /dev/fuse says it so.
+    errno = ENODEV;
+    return -1;
+  }
   if (got < 0) return got;
   const auto bytes = static_cast<size_t>(got);
   if (!initialised_.load(std::memory_order_relaxed)) NoteInit(buffer, bytes);

@@ -15,10 +15,9 @@ KernelInvalidator::~KernelInvalidator() {
   thread_.join();
 }
 
-void KernelInvalidator::InvalidateInode(cache::Ino ino) { Queue({ino, What::kAttributesAndPages, {}}); }
-void KernelInvalidator::InvalidateAttributes(cache::Ino ino) { Queue({ino, What::kAttributes, {}}); }
+void KernelInvalidator::InvalidateInode(cache::Ino ino) { Queue({ino, {}}); }
 void KernelInvalidator::InvalidateEntry(cache::Ino parent, std::string_view name) {
-  Queue({parent, What::kAttributes, std::string(name)});
+  Queue({parent, std::string(name)});
 }
 
 bool KernelInvalidator::IsPending(cache::Ino ino) const {
@@ -30,7 +29,7 @@ void KernelInvalidator::Queue(Order order) {
   {
     MutexLock lock(mu_);
     if (ending_) return;
-    if (order.name.empty() && order.what == What::kAttributesAndPages) ++pending_pages_[order.ino];
+    if (order.name.empty()) ++pending_pages_[order.ino];
     queue_.push_back(std::move(order));
   }
   work_or_end_.NotifyOne();
@@ -45,12 +44,12 @@ void KernelInvalidator::Run() {
     queue_.pop_front();
     lock.Unlock();
     if (order.name.empty()) {
-      kernel_.inode(order.ino, order.what);
+      kernel_.inode(order.ino, What::kAttributesAndPages);
     } else {
       kernel_.entry(order.ino, order.name);
     }
     lock.Lock();
-    if (order.name.empty() && order.what == What::kAttributesAndPages) {
+    if (order.name.empty()) {
       const auto pending = pending_pages_.find(order.ino);
       if (--pending->second == 0) pending_pages_.erase(pending);
     }

@@ -1,5 +1,6 @@
-// Tells the kernel to forget what it caches, from a thread of its own: such a call waits for pages and directories that a
-// request may hold, and whoever serves that request must not wait for it.
+// Tells the kernel to forget what it caches. Pages and names from a thread of its own: such a call waits for pages and
+// directories that a request may hold, and whoever serves that request must not wait for it. Attributes at once: that
+// takes no lock which a request holds.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,7 @@ namespace pailfs::fs {
 class KernelInvalidator : public cache::KernelNotifier {
  public:
   enum class What : uint8_t { kAttributes, kAttributesAndPages };
-  // Does the call to the kernel; runs in our thread.
+  // Does the call to the kernel.
   struct Kernel {
     std::function<void(cache::Ino, What)> inode;
     std::function<void(cache::Ino parent, const std::string& name)> entry;
@@ -29,10 +30,11 @@ class KernelInvalidator : public cache::KernelNotifier {
   // Drops what is not done yet.
   ~KernelInvalidator() override;
 
-  // These never wait.
+  // These never wait, the work is done later.
   void InvalidateInode(cache::Ino ino) override;
   void InvalidateEntry(cache::Ino parent, std::string_view name) override;
-  void InvalidateAttributes(cache::Ino ino);
+  // Done on return.
+  void InvalidateAttributes(cache::Ino ino) { kernel_.inode(ino, What::kAttributes); }
 
   // Pages of this inode are still to be dropped: the kernel must not be told to keep them.
   bool IsPending(cache::Ino ino) const;
@@ -40,7 +42,6 @@ class KernelInvalidator : public cache::KernelNotifier {
  private:
   struct Order {
     cache::Ino ino = 0;  // the parent when there is a name
-    What what = What::kAttributes;
     std::string name;
   };
 

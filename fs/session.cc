@@ -78,7 +78,10 @@ struct Session::Impl {
   Impl(cache::MountCache& cache, const SessionOptions& options, std::string mountpoint_path)
       : mount_cache(cache), thread_count(std::max<size_t>(options.threads, 1)), mountpoint(std::move(mountpoint_path)) {}
 
+  // Everything but the connection.
+  Status Prepare(const SessionOptions& options);
   Status Mount(const SessionOptions& options);
+  Status Attach(int descriptor);
   Status Run();
   void ReadRequests();
   void OnInitialised();
@@ -93,6 +96,7 @@ struct Session::Impl {
   std::unique_ptr<Verbs> verbs;
   std::unique_ptr<Connection> connection;
   std::atomic<bool> mounted{false};
+  std::atomic<bool> attached{false};
   std::atomic<bool> stopping{false};
   std::atomic<bool> readahead_set{false};
 
@@ -101,7 +105,7 @@ struct Session::Impl {
   size_t readers GUARDED_BY(mu) = 0;
 };
 
-Status Session::Impl::Mount(const SessionOptions& options) {
+Status Session::Impl::Prepare(const SessionOptions& options) {
   fuse_set_log_func(OnFuseLog);
   invalidator = std::make_unique<KernelInvalidator>(KernelInvalidator::Kernel{
       .inode =
@@ -120,32 +124,45 @@ Status Session::Impl::Mount(const SessionOptions& options) {
                                                      .attribute_s = options.attribute_timeout_s,
                                                      .negative_s = options.negative_timeout_s},
                                             ending.get_token());
-
-  std::string complaints;
-  mount_complaints = &complaints;
-  const std::string kernel_options = KernelOptions(options);
   fuse_args args = FUSE_ARGS_INIT(0, nullptr);
-  for (const std::string& argument : {std::string("pailfs"), std::string("-o"), kernel_options}) {
+  for (const std::string& argument : {std::string("pailfs"), std::string("-o"), KernelOptions(options)}) {
     fuse_opt_add_arg(&args, argument.c_str());
   }
+  std::string complaints;
+  mount_complaints = &complaints;
   session.reset(fuse_session_new(&args, &Operations(), sizeof(fuse_lowlevel_ops), connection.get()));
-  fuse_opt_free_args(&args);
-  const bool mounts = session != nullptr && fuse_session_mount(session.get(), mountpoint.c_str()) == 0;
   mount_complaints = nullptr;
-  if (!mounts) {
-    return Error{Errc::kAccessDenied, StrCat("mounting at ", mountpoint, " with the options ", kernel_options, " failed",
-                                             complaints.empty() ? "" : ": ", complaints)};
+  fuse_opt_free_args(&args);
+  if (session == nullptr) {
+    return Error{Errc::kInvalidArgument, StrCat("the mount options ", KernelOptions(options), ": ", complaints)};
+  }
+  return {};
+}
+
+Status Session::Impl::Mount(const SessionOptions& options) {
+  std::string complaints;
+  mount_complaints = &complaints;
+  const int failed = fuse_session_mount(session.get(), mountpoint.c_str());
+  mount_complaints = nullptr;
+  if (failed != 0) {
+    return Error{Errc::kAccessDenied, StrCat("mounting at ", mountpoint, " with the options ", KernelOptions(options),
+                                             " failed", complaints.empty() ? "" : ": ", complaints)};
   }
   mounted = true;
-  if (!DeviceIo::Attach(session.get(), fuse_session_fd(session.get()))) {
+  return Attach(fuse_session_fd(session.get()));
+}
+
+Status Session::Impl::Attach(int descriptor) {
+  if (!DeviceIo::Attach(session.get(), descriptor)) {
     return Error{Errc::kInternal, "this version of libfuse does not allow custom I/O"};
   }
   mount_cache.SetKernelNotifier(invalidator.get());
+  attached = true;
   return {};
 }
 
 void Session::Impl::OnInitialised() {
-  if (!readahead_set.exchange(true)) SetReadahead(mountpoint);
+  if (!readahead_set.exchange(true) && mounted) SetReadahead(mountpoint);
 }
 
 void Session::Impl::ReadRequests() {
@@ -195,6 +212,7 @@ Status Session::Impl::Run() {
   for (std::thread& thread : threads) thread.join();
   ending.request_stop();
   verbs->Drain();
+  verbs->CloseAll();
   return {};
 }
 
@@ -204,17 +222,23 @@ Result<std::unique_ptr<Session>> Session::Mount(cache::MountCache& cache, const 
   RETURN_IF_ERROR(CheckMountPoint(options.mountpoint));
   ASSIGN_OR_RETURN(std::string mountpoint, CanonicalMountPoint(options.mountpoint));
   std::unique_ptr<Session> session(new Session(std::make_unique<Impl>(cache, options, std::move(mountpoint))));
+  RETURN_IF_ERROR(session->impl_->Prepare(options));
   RETURN_IF_ERROR(session->impl_->Mount(options));
+  return session;
+}
+
+Result<std::unique_ptr<Session>> Session::Serve(cache::MountCache& cache, const SessionOptions& options, int descriptor) {
+  std::unique_ptr<Session> session(new Session(std::make_unique<Impl>(cache, options, options.mountpoint)));
+  RETURN_IF_ERROR(session->impl_->Prepare(options));
+  RETURN_IF_ERROR(session->impl_->Attach(descriptor));
   return session;
 }
 
 Session::~Session() {
   impl_->ending.request_stop();
   if (impl_->verbs != nullptr) impl_->verbs->Drain();
-  if (impl_->mounted) {
-    impl_->mount_cache.SetKernelNotifier(nullptr);
-    fuse_session_unmount(impl_->session.get());
-  }
+  if (impl_->attached) impl_->mount_cache.SetKernelNotifier(nullptr);
+  if (impl_->mounted) fuse_session_unmount(impl_->session.get());
   impl_->invalidator.reset();
 }
 

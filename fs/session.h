@@ -30,10 +30,13 @@ class Session {
   // Mounts. `cache` must outlive the session. Errors: kNotFound (no /dev/fuse, no mount point, no fusermount3),
   // kNotADirectory, kBusy, kAccessDenied; the message says what to do.
   static Result<std::unique_ptr<Session>> Mount(cache::MountCache& cache, const SessionOptions& options);
+  // Speaks FUSE on a descriptor that somebody else connected, from INIT on, and closes it in the end. Mounts nothing:
+  // `mountpoint` and `kernel_options` do not matter.
+  static Result<std::unique_ptr<Session>> Serve(cache::MountCache& cache, const SessionOptions& options, int descriptor);
   // Unmounts if it is still mounted.
   ~Session();
 
-  // Serves the kernel until the file system is unmounted or Stop was called.
+  // Serves the kernel until the file system is unmounted or Stop was called. Once; uses SIGURG to end its threads.
   Status Run();
   // Makes Run return soon; may be called from any thread.
   void Stop();

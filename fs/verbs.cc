@@ -41,6 +41,7 @@ void AnswerAttributes(Reply& reply, const Result<Attributes>& attributes) {
 Verbs::Verbs(cache::MountCache& cache, KernelInvalidator& invalidator, size_t io_threads)
     : cache_(cache),
       invalidator_(invalidator),
+      opens_(cache),
       bucket_pool_("fuse-bucket", io_threads, kMaxQueuedRequests),
       room_pool_("fuse-room", (io_threads + 1) / 2, kMaxQueuedRequests) {}
 
@@ -180,7 +181,8 @@ void Verbs::OpenDirectory(Reply reply, Ino ino) {
       [this, ino](const OpContext& ctx) { return cache_.OpenDirectory(ctx, ino); },
       [this, ino](Reply& to, const Status& opened) {
         if (!opened.ok()) return to.Fail(opened.error());
-        if (!to.OpenDirectory()) cache_.CloseDirectory(ino);
+        opens_.DirectoryOpened(ino);
+        if (!to.OpenDirectory()) opens_.CloseDirectory(ino);
       });
 }
 
@@ -202,7 +204,7 @@ void Verbs::ReadDirectory(Reply reply, Ino ino, uint64_t cookie, size_t limit_by
 }
 
 void Verbs::CloseDirectory(Reply reply, Ino ino) {
-  cache_.CloseDirectory(ino);
+  opens_.CloseDirectory(ino);
   reply.Ok();
 }
 

@@ -19,6 +19,7 @@
 #include "cache/mount_cache.h"
 #include "fs/directory_buffer.h"
 #include "fs/kernel_invalidator.h"
+#include "fs/open_table.h"
 #include "fs/reply.h"
 
 namespace pailfs::fs {
@@ -79,6 +80,8 @@ class Verbs {
 
   // Waits until every request that was handed to a pool is answered.
   void Drain();
+  // At the end of the connection: closes what the kernel has not.
+  void CloseAll() { opens_.CloseAll(); }
 
  private:
   // Where a call waits if it has to.
@@ -102,6 +105,7 @@ class Verbs {
 
   cache::MountCache& cache_;
   KernelInvalidator& invalidator_;
+  OpenTable opens_;
   ThreadPool bucket_pool_;
   ThreadPool room_pool_;
 };

@@ -93,7 +93,8 @@ void Verbs::Create(Reply reply, const Request& request, Ino parent, std::string_
       [this, flags](Reply& to, const Result<Attributes>& created) {
         if (!created.ok()) return to.Fail(created.error());
         const OpenedFile file{.handle = HandleOf(flags), .keep_cache = true, .no_flush = !flags.write};
-        if (!to.Create(*created, file)) cache_.Close(created->ino, flags);
+        opens_.Opened(created->ino, flags);
+        if (!to.Create(*created, file)) opens_.Close(created->ino, flags);
       });
 }
 
@@ -114,12 +115,13 @@ void Verbs::Open(Reply reply, const Request& request, Ino ino, int open_flags) {
         if (!opened.ok()) return to.Fail(opened.error());
         const OpenedFile file{
             .handle = HandleOf(flags), .keep_cache = !invalidator_.IsPending(ino), .no_flush = !flags.write};
-        if (!to.Open(file)) cache_.Close(ino, flags);
+        opens_.Opened(ino, flags);
+        if (!to.Open(file)) opens_.Close(ino, flags);
       });
 }
 
 void Verbs::Close(Reply reply, Ino ino, uint64_t handle) {
-  cache_.Close(ino, FlagsOfHandle(handle));
+  opens_.Close(ino, FlagsOfHandle(handle));
   reply.Ok();
 }
 
@@ -165,8 +167,7 @@ void Verbs::Write(Reply reply, const Request& request, Ino ino, uint64_t offset,
     if (!written.ok()) return to.Fail(written.error());
     to.Written(*written);
   };
-  // Blocks that are there need no download; whether there is room shows when it is tried.
-  if (cache_.ReadIsLocal(ino, offset, data.size())) {
+  if (cache_.WriteIsLocal(ino, offset, data.size())) {
     const auto written = write(Impatient(), data);
     if (!written.Is(Errc::kTimedOut)) return answer(reply, written);
   }
