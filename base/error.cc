@@ -56,45 +56,79 @@ constexpr bool InOrder() {
 }
 static_assert(InOrder(), "the table must have a row for each code, in order");
 
-const Row& RowOf(Errc code) { return kTable[static_cast<size_t>(code)]; }
+const Row& RowOf(Errc code) {
+  return kTable[static_cast<size_t>(code)];
+}
 
 }  // namespace
 
-Error Error::With(std::string_view context) const { return {code, StrCat(context, ": ", message)}; }
+Error Error::With(std::string_view context) const {
+  return {code, StrCat(context, ": ", message)};
+}
 
-std::string_view ErrcName(Errc code) { return RowOf(code).name; }
-int ErrcToErrno(Errc code) { return RowOf(code).error_number; }
-std::string_view ErrcToS3Code(Errc code) { return RowOf(code).s3_code; }
-RetryClass ErrcRetryClass(Errc code) { return RowOf(code).retry; }
+std::string_view ErrcName(Errc code) {
+  return RowOf(code).name;
+}
+int ErrcToErrno(Errc code) {
+  return RowOf(code).error_number;
+}
+std::string_view ErrcToS3Code(Errc code) {
+  return RowOf(code).s3_code;
+}
+RetryClass ErrcRetryClass(Errc code) {
+  return RowOf(code).retry;
+}
 
 Errc ErrcFromErrno(int error_number) {
   switch (error_number) {
-    case ENOENT: return Errc::kNotFound;
-    case EEXIST: return Errc::kAlreadyExists;
-    case ENOTDIR: return Errc::kNotADirectory;
-    case EISDIR: return Errc::kIsADirectory;
-    case ENOTEMPTY: return Errc::kNotEmpty;
-    case EINVAL: return Errc::kInvalidArgument;
-    case ENAMETOOLONG: return Errc::kNameTooLong;
-    case EFBIG: return Errc::kTooLarge;
+    case ENOENT:
+      return Errc::kNotFound;
+    case EEXIST:
+      return Errc::kAlreadyExists;
+    case ENOTDIR:
+      return Errc::kNotADirectory;
+    case EISDIR:
+      return Errc::kIsADirectory;
+    case ENOTEMPTY:
+      return Errc::kNotEmpty;
+    case EINVAL:
+      return Errc::kInvalidArgument;
+    case ENAMETOOLONG:
+      return Errc::kNameTooLong;
+    case EFBIG:
+      return Errc::kTooLarge;
     case ENOSPC:
-    case EDQUOT: return Errc::kNoSpace;
-    case EACCES: return Errc::kAccessDenied;
-    case EPERM: return Errc::kNotPermitted;
-    case ETIMEDOUT: return Errc::kTimedOut;
-    case EINTR: return Errc::kCancelled;
+    case EDQUOT:
+      return Errc::kNoSpace;
+    case EACCES:
+      return Errc::kAccessDenied;
+    case EPERM:
+      return Errc::kNotPermitted;
+    case ETIMEDOUT:
+      return Errc::kTimedOut;
+    case EINTR:
+      return Errc::kCancelled;
     case EOPNOTSUPP:
-    case ENOSYS: return Errc::kUnsupported;
-    case EROFS: return Errc::kReadOnly;
+    case ENOSYS:
+      return Errc::kUnsupported;
+    case EROFS:
+      return Errc::kReadOnly;
     case EBUSY:
-    case EWOULDBLOCK: return Errc::kBusy;
-    case ENODATA: return Errc::kNoData;
+    case EWOULDBLOCK:
+      return Errc::kBusy;
+    case ENODATA:
+      return Errc::kNoData;
     case ERANGE:
-    case ENXIO: return Errc::kRange;
-    case EXDEV: return Errc::kCrossDevice;
-    case EBADF: return Errc::kBadHandle;
-    case ESTALE: return Errc::kStale;
-    default: return Errc::kIo;
+    case ENXIO:
+      return Errc::kRange;
+    case EXDEV:
+      return Errc::kCrossDevice;
+    case EBADF:
+      return Errc::kBadHandle;
+    case ESTALE:
+      return Errc::kStale;
+    default:
+      return Errc::kIo;
   }
 }
 

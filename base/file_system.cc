@@ -3,15 +3,11 @@
 #include "base/str.h"
 
 namespace pailfs {
-namespace {
-
-std::string ParentOf(const std::string& path) {
+std::string ParentDirectory(const std::string& path) {
   const size_t slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
   return slash == 0 ? "/" : path.substr(0, slash);
 }
-
-}  // namespace
 
 Result<std::string> ReadFile(FileSystem& fs, const std::string& path) {
   ASSIGN_OR_RETURN(const auto file, fs.Open(path, OpenMode::kRead));
@@ -31,15 +27,16 @@ Status WriteFileDurably(FileSystem& fs, const std::string& path, std::string_vie
   RETURN_IF_ERROR(file->Sync());
   file.reset();
   RETURN_IF_ERROR(fs.Rename(temporary, path));
-  return fs.SyncDirectory(ParentOf(path));
+  return fs.SyncDirectory(ParentDirectory(path));
 }
 
 Status MakeDirectories(FileSystem& fs, const std::string& path) {
   ASSIGN_OR_RETURN(const bool exists, fs.Exists(path));
   if (exists) return {};
-  const std::string parent = ParentOf(path);
+  const std::string parent = ParentDirectory(path);
   if (parent != path && parent != ".") RETURN_IF_ERROR(MakeDirectories(fs, parent));
-  return fs.MakeDirectory(path);
+  RETURN_IF_ERROR(fs.MakeDirectory(path));
+  return fs.SyncDirectory(parent);
 }
 
 Status RemoveTree(FileSystem& fs, const std::string& path) {

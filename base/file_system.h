@@ -93,11 +93,13 @@ class FileSystem {
 // The real one.
 FileSystem& PosixFileSystem();
 
+// The directory that a path's last name is in: "." for a bare name.
+std::string ParentDirectory(const std::string& path);
 // The whole of a small file. kNotFound when it is absent.
 Result<std::string> ReadFile(FileSystem& fs, const std::string& path);
 // Replaces a small file atomically and durably: temporary file, fdatasync, rename, fsync of the directory.
 Status WriteFileDurably(FileSystem& fs, const std::string& path, std::string_view content);
-// mkdir -p.
+// mkdir -p; what it makes is durable.
 Status MakeDirectories(FileSystem& fs, const std::string& path);
 // Everything below and including `path`; absent is fine.
 Status RemoveTree(FileSystem& fs, const std::string& path);

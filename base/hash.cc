@@ -48,7 +48,8 @@ uint32_t Crc32c(std::string_view data, uint32_t crc) {
   uint32_t state = ~crc;
   while (!data.empty()) {
     const size_t length = std::min(data.size(), kChunk);
-    state = crc32_iscsi(reinterpret_cast<unsigned char*>(const_cast<char*>(data.data())), static_cast<int>(length), state);
+    state =
+        crc32_iscsi(reinterpret_cast<unsigned char*>(const_cast<char*>(data.data())), static_cast<int>(length), state);
     data.remove_prefix(length);
   }
   return ~state;
@@ -101,8 +102,12 @@ Md5Digest Md5::Finish() {
   return digest;
 }
 
-Md5Digest Md5Of(std::string_view data) { return Digest<16>(EVP_md5(), data); }
-Sha256Digest Sha256Of(std::string_view data) { return Digest<32>(EVP_sha256(), data); }
+Md5Digest Md5Of(std::string_view data) {
+  return Digest<16>(EVP_md5(), data);
+}
+Sha256Digest Sha256Of(std::string_view data) {
+  return Digest<32>(EVP_sha256(), data);
+}
 
 std::string Hex(std::span<const uint8_t> bytes) {
   constexpr char kDigits[] = "0123456789abcdef";
@@ -117,20 +122,22 @@ std::string Hex(std::span<const uint8_t> bytes) {
 
 std::string Base64Encode(std::string_view data) {
   std::string text(4 * ((data.size() + 2) / 3) + 1, '\0');
-  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                                     reinterpret_cast<const unsigned char*>(data.data()), static_cast<int>(data.size()));
+  const int length =
+      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                      reinterpret_cast<const unsigned char*>(data.data()), static_cast<int>(data.size()));
   text.resize(static_cast<size_t>(length));
   return text;
 }
 
 bool Base64Decode(std::string_view text, std::string* out) {
-  if (text.size() % 4 != 0) return false;
+  const size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
+  // OpenSSL reads '=' anywhere as a zero.
+  if (text.size() % 4 != 0 || text.substr(0, text.size() - padding).find('=') != std::string_view::npos) return false;
   out->assign(text.size() / 4 * 3 + 1, '\0');
-  const int length = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out->data()),
-                                     reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
+  const int length =
+      EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out->data()),
+                      reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
   if (length < 0 || static_cast<size_t>(length) != text.size() / 4 * 3) return false;
-  size_t padding = 0;
-  while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
   out->resize(static_cast<size_t>(length) - padding);
   return true;
 }

@@ -9,9 +9,9 @@
 
 namespace pailfs {
 
-// Each has a background thread of its own, so that databases do not wait for each other's compactions. `files` must outlive
-// it. Differences from LevelDB's own: a log is synced when it is closed (LevelDB leaves its tail to the kernel), and a lock
-// names its holder.
+// Each has a background thread of its own, so that databases do not wait for each other's compactions. `files` must
+// outlive it. Differences from LevelDB's own: a log is synced when it is closed (LevelDB leaves its tail to the
+// kernel), and a lock names its holder.
 std::unique_ptr<leveldb::Env> MakeLevelDbEnv(FileSystem& files);
 
 }  // namespace pailfs

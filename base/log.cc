@@ -17,28 +17,56 @@ std::atomic<bool> g_to_syslog{false};
 
 int Priority(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return LOG_DEBUG;
-    case LogLevel::kInfo: return LOG_INFO;
-    case LogLevel::kWarning: return LOG_WARNING;
-    case LogLevel::kError: return LOG_ERR;
+    case LogLevel::kDebug:
+      return LOG_DEBUG;
+    case LogLevel::kInfo:
+      return LOG_INFO;
+    case LogLevel::kWarning:
+      return LOG_WARNING;
+    case LogLevel::kError:
+      return LOG_ERR;
   }
   return LOG_ERR;
 }
 
 std::string_view Name(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return "debug";
-    case LogLevel::kInfo: return "info";
-    case LogLevel::kWarning: return "warning";
-    case LogLevel::kError: return "error";
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarning:
+      return "warning";
+    case LogLevel::kError:
+      return "error";
   }
   return "error";
 }
 
+// Names of files may hold anything; a line of the log is one line and no escape sequence.
+std::string Printable(std::string_view message) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  text.reserve(message.size());
+  for (const char c : message) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte != 0x7F) {
+      text.push_back(c);
+    } else {
+      text.append({'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]});
+    }
+  }
+  return text;
+}
+
 }  // namespace
 
-void SetLogLevel(LogLevel level) { g_level = level; }
-bool LogEnabled(LogLevel level) { return level >= g_level.load(std::memory_order_relaxed); }
+void SetLogLevel(LogLevel level) {
+  g_level = level;
+}
+bool LogEnabled(LogLevel level) {
+  return level >= g_level.load(std::memory_order_relaxed);
+}
 
 void LogToSyslog(std::string_view ident) {
   static std::string kept_ident;
@@ -47,9 +75,10 @@ void LogToSyslog(std::string_view ident) {
   g_to_syslog = true;
 }
 
-void LogMessage(LogLevel level, std::string_view message) {
+void LogMessage(LogLevel level, std::string_view raw_message) {
+  const std::string message = Printable(raw_message);
   if (g_to_syslog) {
-    syslog(Priority(level), "%.*s", static_cast<int>(message.size()), message.data());
+    syslog(Priority(level), "%s", message.c_str());
     return;
   }
   static const bool under_journald = std::getenv("JOURNAL_STREAM") != nullptr;

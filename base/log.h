@@ -1,5 +1,6 @@
 // Logging. To stderr: with journald's "<N>" priority prefixes under systemd (JOURNAL_STREAM set), with time and level
-// otherwise; to syslog once a daemon has left its terminal. Never log secrets, file content, or user metadata values.
+// otherwise; to syslog once a daemon has left its terminal. Control characters are written as \xNN. Never log secrets,
+// file content, or user metadata values.
 #pragma once
 
 #include <cstdint>

@@ -23,7 +23,8 @@ Result<ObjectInfo> MeteredStore::Head(const OpContext& ctx, std::string_view key
   return store_.Head(ctx, key, version);
 }
 
-Result<ObjectInfo> MeteredStore::Get(const OpContext& ctx, std::string_view key, const GetOptions& options, BodySink& sink) {
+Result<ObjectInfo> MeteredStore::Get(const OpContext& ctx, std::string_view key, const GetOptions& options,
+                                     BodySink& sink) {
   metrics_.counter("store.get").Add();
   CountingSink counting(sink, metrics_.counter("store.bytes_out"));
   return store_.Get(ctx, key, options, counting);
@@ -76,8 +77,9 @@ Result<UploadedPart> MeteredStore::UploadPart(const OpContext& ctx, std::string_
   return store_.UploadPart(ctx, key, upload_id, part_number, body);
 }
 
-Result<UploadedPart> MeteredStore::UploadPartCopy(const OpContext& ctx, std::string_view key, std::string_view upload_id,
-                                                  int part_number, const PartCopySource& source) {
+Result<UploadedPart> MeteredStore::UploadPartCopy(const OpContext& ctx, std::string_view key,
+                                                  std::string_view upload_id, int part_number,
+                                                  const PartCopySource& source) {
   metrics_.counter("store.upload_part_copy").Add();
   return store_.UploadPartCopy(ctx, key, upload_id, part_number, source);
 }

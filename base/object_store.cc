@@ -1,7 +1,8 @@
 #include "base/object_store.h"
 
-#include <cstring>
 #include <strings.h>
+
+#include <cstring>
 
 namespace pailfs {
 namespace {

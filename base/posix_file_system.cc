@@ -64,16 +64,17 @@ class PosixFile : public File {
   Status WriteAt(uint64_t offset, std::span<const std::byte> data) override {
     size_t done = 0;
     while (done < data.size()) {
-      const ssize_t put = Retry([&] {
-        return pwrite(fd_.get(), data.data() + done, data.size() - done, static_cast<off_t>(offset + done));
-      });
+      const ssize_t put = Retry(
+          [&] { return pwrite(fd_.get(), data.data() + done, data.size() - done, static_cast<off_t>(offset + done)); });
       if (put < 0) return Failure();
       done += static_cast<size_t>(put);
     }
     return {};
   }
 
-  Status Sync() override { return Check(Retry([&] { return fdatasync(fd_.get()); })); }
+  Status Sync() override {
+    return Check(Retry([&] { return fdatasync(fd_.get()); }));
+  }
   Status Truncate(uint64_t size) override {
     return Check(Retry([&] { return ftruncate(fd_.get(), static_cast<off_t>(size)); }));
   }
@@ -108,7 +109,8 @@ class PosixFile : public File {
     return {};
   }
   Status Fallocate(int mode, uint64_t offset, uint64_t length) {
-    return Check(Retry([&] { return fallocate(fd_.get(), mode, static_cast<off_t>(offset), static_cast<off_t>(length)); }));
+    return Check(
+        Retry([&] { return fallocate(fd_.get(), mode, static_cast<off_t>(offset), static_cast<off_t>(length)); }));
   }
 
   const Descriptor fd_;
@@ -128,11 +130,21 @@ class RealFileSystem : public FileSystem {
   Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
     int flags = O_CLOEXEC;
     switch (mode) {
-      case OpenMode::kRead: flags |= O_RDONLY; break;
-      case OpenMode::kReadWrite: flags |= O_RDWR; break;
-      case OpenMode::kCreate: flags |= O_RDWR | O_CREAT; break;
-      case OpenMode::kCreateEmpty: flags |= O_RDWR | O_CREAT | O_TRUNC; break;
-      case OpenMode::kCreateNew: flags |= O_RDWR | O_CREAT | O_EXCL; break;
+      case OpenMode::kRead:
+        flags |= O_RDONLY;
+        break;
+      case OpenMode::kReadWrite:
+        flags |= O_RDWR;
+        break;
+      case OpenMode::kCreate:
+        flags |= O_RDWR | O_CREAT;
+        break;
+      case OpenMode::kCreateEmpty:
+        flags |= O_RDWR | O_CREAT | O_TRUNC;
+        break;
+      case OpenMode::kCreateNew:
+        flags |= O_RDWR | O_CREAT | O_EXCL;
+        break;
     }
     const int fd = Retry([&] { return open(path.c_str(), flags, 0600); });
     if (fd < 0) return ErrnoError(errno, path);

@@ -73,7 +73,7 @@ Result<uint64_t> ParseSize(std::string_view text) {
 }
 
 Result<int64_t> ParseDurationNs(std::string_view text) {
-  static constexpr std::array kUnits{Unit{"", 1e9},  Unit{"ms", 1e6},    Unit{"s", 1e9},
+  static constexpr std::array kUnits{Unit{"", 1e9},   Unit{"ms", 1e6},   Unit{"s", 1e9},
                                      Unit{"m", 6e10}, Unit{"h", 3.6e12}, Unit{"d", 8.64e13}};
   const Error bad{Errc::kInvalidArgument, StrCat("'", text, "' is not a time; write for example 500ms, 2s, 5m or 1h")};
   const auto split = SplitNumber(text);

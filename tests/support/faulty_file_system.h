@@ -48,12 +48,12 @@ inline constexpr size_t kFsCallCount = static_cast<size_t>(FsCall::kSyncAll) + 1
 
 // Which calls fail, and how. A failing write has written its first half.
 struct Fault {
-  std::optional<FsCall> call;  // none: every call that changes or syncs something
-  std::string path_part;       // only paths that contain it
-  uint64_t let_pass = 0;       // that many matching calls succeed first
-  uint64_t times = 1;          // then that many fail
-  Errc code = Errc::kIo;       // or kNoSpace
-  bool cut_power = false;      // the power goes at the first failure
+  std::optional<FsCall> call = {};  // none: every call that changes or syncs something
+  std::string path_part = {};       // only paths that contain it
+  uint64_t let_pass = 0;            // that many matching calls succeed first
+  uint64_t times = 1;               // then that many fail
+  Errc code = Errc::kIo;            // or kNoSpace
+  bool cut_power = false;           // the power goes at the first failure
 };
 
 // Thread-safe. Must outlive its files and locks.
