@@ -28,7 +28,8 @@ std::string CommandName(const CLI::App* app) {
 class CommandLine {
  public:
   CommandLine() : app_("", "pailfs") {
-    app_.formatter_fn([](const CLI::App* app, const std::string&, CLI::AppFormatMode) { return HelpText(CommandName(app)); });
+    app_.formatter_fn(
+        [](const CLI::App* app, const std::string&, CLI::AppFormatMode) { return HelpText(CommandName(app)); });
     app_.set_help_flag("-h,--help", "");
     app_.set_version_flag("--version", std::string("pailfs ") + PAILFS_VERSION);
     app_.require_subcommand(1);
@@ -116,7 +117,8 @@ class CommandLine {
     AddOnDirectory(store, "rebuild", [this] { return RebuildStoreCommand(directory_); });
     CLI::App* bucket = Add(store, "bucket", nullptr);
     AddOnDirectory(bucket, "list", [this] { return ListBucketsCommand(directory_); });
-    CLI::App* create = AddOnBucket(bucket, "create", [this] { return CreateBucketCommand(directory_, bucket_, versioning_); });
+    CLI::App* create =
+        AddOnBucket(bucket, "create", [this] { return CreateBucketCommand(directory_, bucket_, versioning_); });
     create->add_option("--versioning", versioning_)->check(CLI::IsMember({"on", "off"}));
     AddOnBucket(bucket, "delete", [this] { return DeleteBucketCommand(directory_, bucket_); });
     CLI::App* versioning =
@@ -156,7 +158,9 @@ class CommandLine {
   std::string versioning_;
 };
 
-bool LikeMount(std::string_view command) { return command == "mount" || command == "umount"; }
+bool LikeMount(std::string_view command) {
+  return command == "mount" || command == "umount";
+}
 
 // "did you mean" for the first word.
 std::optional<std::string> UnknownCommand(std::string_view word) {
@@ -189,7 +193,8 @@ int RunCommandLine(int argc, char** argv) {
       app = app->get_subcommands().back();
       command = CommandName(app);
     }
-    std::fprintf(stderr, "pailfs: %s\nTry 'pailfs%s%s --help'.\n", error.what(), command.empty() ? "" : " ", command.c_str());
+    std::fprintf(stderr, "pailfs: %s\nTry 'pailfs%s%s --help'.\n", error.what(), command.empty() ? "" : " ",
+                 command.c_str());
     return LikeMount(first) ? kExitUsage : kExitTrouble;
   }
   return line.Run();

@@ -18,13 +18,15 @@ Metrics& CommandMetrics() {
   return metrics;
 }
 
-Result<std::unique_ptr<store::EmbeddedStore>> OpenStoreWith(Metrics& metrics, const std::string& directory, bool create) {
+Result<std::unique_ptr<store::EmbeddedStore>> OpenStoreWith(Metrics& metrics, const std::string& directory,
+                                                            bool create) {
   store::EmbeddedStoreOptions options;
   options.create_if_missing = create;
   return store::EmbeddedStore::Open(PosixFileSystem(), SystemClock(), SystemRandom(), metrics, directory, options);
 }
 
-Result<std::unique_ptr<ObjectStore>> OpenOrMakeBucket(store::EmbeddedStore& store, const std::string& name, bool* made) {
+Result<std::unique_ptr<ObjectStore>> OpenOrMakeBucket(store::EmbeddedStore& store, const std::string& name,
+                                                      bool* made) {
   auto bucket = store.OpenBucket(name);
   if (!bucket.Is(Errc::kNotFound)) return bucket;
   RETURN_IF_ERROR(store.CreateBucket(name, VersioningState::kEnabled));
@@ -109,13 +111,16 @@ Result<std::unique_ptr<Mount>> Mount::Open(const Source& source, const MountSett
     }
     if (!opened.Is(Errc::kBusy) || !cache_wait.Again()) return std::move(opened).error();
   }
-  const std::string made_text = WhatWasMade(source.store_exists ? "" : source.directory, made_bucket ? source.bucket : "",
-                                            had_cache ? "" : settings.cache_directory);
+  const std::string made_text =
+      WhatWasMade(source.store_exists ? "" : source.directory, made_bucket ? source.bucket : "",
+                  had_cache ? "" : settings.cache_directory);
   if (!made_text.empty()) note(made_text);
   return mount;
 }
 
-Mount::~Mount() { Close(); }
+Mount::~Mount() {
+  Close();
+}
 
 Status Mount::Attach(const std::string& mountpoint) {
   constexpr double kSolePossessionTimeout_s = 3600;

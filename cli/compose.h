@@ -30,12 +30,12 @@ struct OpenedBucket {
 };
 Result<OpenedBucket> OpenBucket(const Source& source);
 
-// Everything behind one mount. Open, then Mount, then Run once; then Drain and Close. Stop, Unmount and cache() may be used by
-// other threads in between.
+// Everything behind one mount. Open, then Mount, then Run once; then Drain and Close. Stop, Unmount and cache() may be
+// used by other threads in between.
 class Mount {
  public:
-  // Opens or makes store, bucket and cache. While another process of ours that is about to end holds them, waits for up to
-  // a minute.
+  // Opens or makes store, bucket and cache. While another process of ours that is about to end holds them, waits for up
+  // to a minute.
   static Result<std::unique_ptr<Mount>> Open(const Source& source, const MountSettings& settings, const Note& note);
   ~Mount();
 

@@ -60,7 +60,8 @@ Result<std::vector<std::string>> ParseConfig(std::string_view text, std::string_
   const toml::table& root = parsed.table();
   for (const auto& [key, value] : root) {
     if (key != "defaults" && key != "mount") {
-      return At(path, value.source(), StrCat("unknown table '", key.str(), "'; there are [defaults] and [mount.\"SOURCE\"]"));
+      return At(path, value.source(),
+                StrCat("unknown table '", key.str(), "'; there are [defaults] and [mount.\"SOURCE\"]"));
     }
     if (!value.is_table()) return At(path, value.source(), StrCat("'", key.str(), "' must be a table"));
   }

@@ -28,7 +28,8 @@ Status MakeRuntimeDirectory(const std::string& directory) {
   struct stat st {};
   if (lstat(directory.c_str(), &st) != 0) return ErrnoError(errno, directory);
   if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077) != 0) {
-    return Error{Errc::kAccessDenied, StrCat(directory, " must be a directory of ours that nobody else can enter (mode 0700)")};
+    return Error{Errc::kAccessDenied,
+                 StrCat(directory, " must be a directory of ours that nobody else can enter (mode 0700)")};
   }
   return {};
 }

@@ -109,7 +109,9 @@ ControlServer::ControlServer(std::string socket_path, ControlTarget& target, int
   acceptor_ = std::thread([this] { Accept(); });
 }
 
-ControlServer::~ControlServer() { Finish(ErrorLine("the daemon ended")); }
+ControlServer::~ControlServer() {
+  Finish(ErrorLine("the daemon ended"));
+}
 
 void ControlServer::Finish(const std::string& last_line) {
   if (!acceptor_.joinable()) return;

@@ -1,5 +1,6 @@
 #include "cli/daemon_commands.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -44,6 +45,14 @@ class ProgressLine {
   bool shown_ = false;
 };
 
+// While umount waits: the daemon goes on alone.
+void OnInterrupt(int) {
+  constexpr std::string_view kText =
+      "\npailfs: interrupted; the daemon goes on uploading, and ends when everything is in the bucket\n";
+  const ssize_t ignored = write(STDERR_FILENO, kText.data(), kText.size());
+  _exit(ignored < 0 ? kExitSystem : kExitInterrupted);
+}
+
 // Status lines until one that ends the conversation; nullopt when the daemon died.
 Result<std::optional<JsonValue>> FollowToEnd(ControlConnection& connection) {
   ProgressLine progress;
@@ -64,7 +73,8 @@ int WaitForDaemon(ControlConnection& connection) {
   }
   connection.WaitForEnd();
   if (!*last) {
-    Say("the daemon died before everything was in the bucket; the rest is in its cache and is uploaded by the next mount");
+    Say("the daemon died before everything was in the bucket; the rest is in its cache and is uploaded by the next "
+        "mount");
     return kExitSystem;
   }
   const std::string& error = (**last)["error"].string();
@@ -168,7 +178,13 @@ int UmountCommand(const std::string& mountpoint, bool lazy) {
       return kExitMountFailure;
     }
   }
-  if (!connection.ok() || lazy) return kExitOk;
+  if (!connection.ok()) {
+    Say("its daemon was not there any more; what it had not uploaded is in its cache, and is uploaded by the next "
+        "mount");
+    return kExitOk;
+  }
+  if (lazy) return kExitOk;
+  signal(SIGINT, OnInterrupt);
   const Status asked = (*connection)->Send("wait");
   if (!asked.ok()) {
     (*connection)->WaitForEnd();

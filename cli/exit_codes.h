@@ -13,22 +13,28 @@ inline constexpr int kExitInternal = 4;
 inline constexpr int kExitInterrupted = 8;
 inline constexpr int kExitMountFailure = 32;
 
-// All other commands: 0, 1 for a clear "no" (not found, findings, not everything in the bucket), 2 for trouble, wrong usage
-// included.
+// All other commands: 0, 1 for a clear "no" (not found, findings, not everything in the bucket), 2 for trouble, wrong
+// usage included.
 inline constexpr int kExitNo = 1;
 inline constexpr int kExitTrouble = 2;
 
 // Why a mount failed.
 inline int MountExitCode(Errc code) {
   switch (code) {
-    case Errc::kInternal: return kExitInternal;
+    case Errc::kInternal:
+      return kExitInternal;
     case Errc::kNoSpace:
-    case Errc::kIo: return kExitSystem;
-    case Errc::kCancelled: return kExitInterrupted;
-    default: return kExitMountFailure;
+    case Errc::kIo:
+      return kExitSystem;
+    case Errc::kCancelled:
+      return kExitInterrupted;
+    default:
+      return kExitMountFailure;
   }
 }
 
-inline int CommandExitCode(Errc code) { return code == Errc::kNotFound ? kExitNo : kExitTrouble; }
+inline int CommandExitCode(Errc code) {
+  return code == Errc::kNotFound ? kExitNo : kExitTrouble;
+}
 
 }  // namespace pailfs::cli

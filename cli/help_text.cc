@@ -231,7 +231,9 @@ constexpr auto kNames = Names();
 
 }  // namespace
 
-std::span<const std::string_view> CommandNames() { return kNames; }
+std::span<const std::string_view> CommandNames() {
+  return kNames;
+}
 
 std::string HelpText(std::string_view command) {
   for (const CommandHelp& help : kCommands) {

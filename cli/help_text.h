@@ -1,4 +1,5 @@
-// The help of each command: written here and not by the command-line library, so that it is the same with every version of it.
+// The help of each command: written here and not by the command-line library, so that it is the same with every version
+// of it.
 #pragma once
 
 #include <span>

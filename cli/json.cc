@@ -11,7 +11,8 @@ namespace {
 
 constexpr int kDeepest = 32;
 
-// The length of the UTF-8 sequence at the start of `text`; 0 when it is none (RFC 3629: no surrogates, no overlong forms).
+// The length of the UTF-8 sequence at the start of `text`; 0 when it is none (RFC 3629: no surrogates, no overlong
+// forms).
 size_t Utf8Length(std::string_view text) {
   const auto byte = [text](size_t i) { return static_cast<uint8_t>(text[i]); };
   const uint8_t lead = byte(0);
@@ -184,13 +185,22 @@ class JsonParser {
     SkipSpace();
     if (rest_.empty()) return false;
     switch (rest_.front()) {
-      case '{': return Object(value, depth);
-      case '[': return Array(value, depth);
-      case '"': value->is_string_ = true; return String(&value->string_);
-      case 't': value->boolean_ = true; return Take("true");
-      case 'f': return Take("false");
-      case 'n': return Take("null");
-      default: return Number(value);
+      case '{':
+        return Object(value, depth);
+      case '[':
+        return Array(value, depth);
+      case '"':
+        value->is_string_ = true;
+        return String(&value->string_);
+      case 't':
+        value->boolean_ = true;
+        return Take("true");
+      case 'f':
+        return Take("false");
+      case 'n':
+        return Take("null");
+      default:
+        return Number(value);
     }
   }
 

@@ -1,7 +1,7 @@
 // JSON (RFC 8259) as the program writes it and reads its own answers.
 //
-// Keys and paths are bytes, JSON is text: a byte that is not part of valid UTF-8 is written as \udc80 to \udcff, as Python's
-// "surrogateescape" does, so that nothing is lost and `os.fsencode(json.loads(text))` gives the bytes back.
+// Keys and paths are bytes, JSON is text: a byte that is not part of valid UTF-8 is written as \udc80 to \udcff, as
+// Python's "surrogateescape" does, so that nothing is lost and `os.fsencode(json.loads(text))` gives the bytes back.
 #pragma once
 
 #include <cstdint>

@@ -15,16 +15,16 @@ namespace pailfs::cli {
 // The pid in DIRECTORY/LOCK.
 std::optional<pid_t> LockHolder(FileSystem& files, const std::string& directory);
 
-// Is it likely to let go soon? True for a daemon whose file system is unmounted and that still uploads, and for a command of
-// ours; false for a daemon with a living mount, and for any other program.
+// Is it likely to let go soon? True for a daemon whose file system is unmounted and that still uploads, and for a
+// command of ours; false for a daemon with a living mount, and for any other program.
 bool HolderIsEnding(pid_t holder);
 
 // Not thread-safe.
 class LockWait {
  public:
   LockWait(std::string directory, std::function<void(std::string_view)> note);
-  // After the lock was refused: pauses and returns true when trying again makes sense. For a minute at most; after a second it
-  // tells who is waited for.
+  // After the lock was refused: pauses and returns true when trying again makes sense. For a minute at most; after a
+  // second it tells who is waited for.
   bool Again();
 
  private:

@@ -72,14 +72,17 @@ Result<std::string> CheckMountpoint(const std::string& path) {
       return Error{Errc::kNotFound, StrCat("mount point ", path, " does not exist; make it with: mkdir -p ", path)};
     }
     if (errno == ENOTCONN) {
-      return Error{Errc::kBusy, StrCat("the daemon of an earlier mount on ", path, " is dead; first run: umount -l ", path)};
+      return Error{Errc::kBusy,
+                   StrCat("the daemon of an earlier mount on ", path, " is dead; first run: umount -l ", path)};
     }
     return ErrnoError(errno, "mount point " + path);
   }
-  if (mounted) return Error{Errc::kBusy, StrCat(path, " is already a pailfs mount; 'pailfs status ", path, "' tells of what")};
+  if (mounted)
+    return Error{Errc::kBusy, StrCat(path, " is already a pailfs mount; 'pailfs status ", path, "' tells of what")};
   if (!S_ISDIR(st.st_mode)) return Error{Errc::kNotADirectory, StrCat("mount point ", path, " is not a directory")};
   const std::string canonical = CanonicalMountpoint(path);
-  if (!IsEmptyDirectory(canonical)) Say(StrCat("note: ", path, " is not empty; its files are hidden while it is mounted on"));
+  if (!IsEmptyDirectory(canonical))
+    Say(StrCat("note: ", path, " is not empty; its files are hidden while it is mounted on"));
   return canonical;
 }
 
@@ -87,7 +90,8 @@ Result<std::string> CheckMountpoint(const std::string& path) {
 Status CheckOutside(const std::string& mountpoint, std::string_view what, const std::string& directory) {
   const std::string place = CanonicalMountpoint(directory);
   if (place != mountpoint && !place.starts_with(mountpoint + "/")) return {};
-  return Error{Errc::kInvalidArgument, StrCat("the ", what, " ", directory, " lies inside the mount point ", mountpoint)};
+  return Error{Errc::kInvalidArgument,
+               StrCat("the ", what, " ", directory, " lies inside the mount point ", mountpoint)};
 }
 
 int Refuse(const Error& error, int exit_code) {
@@ -147,7 +151,8 @@ Result<MountRequest> ParseHelperArguments(int argc, char** argv) {
       break;
     }
   }
-  if (places.size() != 2) return Error{Errc::kInvalidArgument, "usage: mount.pailfs SOURCE DIRECTORY [-sfnv] [-o OPTIONS]"};
+  if (places.size() != 2)
+    return Error{Errc::kInvalidArgument, "usage: mount.pailfs SOURCE DIRECTORY [-sfnv] [-o OPTIONS]"};
   request.source = places[0];
   request.mountpoint = places[1];
   return request;

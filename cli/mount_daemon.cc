@@ -95,8 +95,9 @@ Status Drain(Mount& mount, const MountPlan& plan, const MountSignals& signals) {
 std::string Leftover(Mount& mount, const Error& error) {
   const cache::CacheStatus status = mount.cache().GetStatus();
   return StrCat(error.code == Errc::kCancelled ? std::string("stopped uploading") : error.message, "; ",
-                LeftToUpload(status.dirty_inodes, status.dirty_bytes, status.pending_deletes), " not in the bucket yet: kept in ",
-                mount.cache_directory(), ", and uploaded when ", mount.source(), " is mounted with this cache again");
+                LeftToUpload(status.dirty_inodes, status.dirty_bytes, status.pending_deletes),
+                " not in the bucket yet: kept in ", mount.cache_directory(), ", and uploaded when ", mount.source(),
+                " is mounted with this cache again");
 }
 
 int EndMount(Mount& mount, const MountPlan& plan, const MountSignals& signals, Target& target,

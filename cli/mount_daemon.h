@@ -1,4 +1,5 @@
-// The life of a mount: open, attach, serve, drain, close; what signals do to it, and what it answers to `pailfs status`.
+// The life of a mount: open, attach, serve, drain, close; what signals do to it, and what it answers to `pailfs
+// status`.
 #pragma once
 
 #include <string>
@@ -16,9 +17,10 @@ struct MountPlan {
   bool foreground = false;
 };
 
-// Blocks until the mount has ended and drained. SIGTERM and SIGINT unmount it (as soon as nobody uses it, when it is busy) and
-// drain; a second one leaves what is not uploaded in the cache. SIGHUP counts in the foreground, and is ignored in a daemon. The
-// exit code is that of mount(8): kExitInterrupted after a second signal, kExitSystem when something could not be uploaded.
+// Blocks until the mount has ended and drained. SIGTERM and SIGINT unmount it (as soon as nobody uses it, when it is
+// busy) and drain; a second one leaves what is not uploaded in the cache. SIGHUP counts in the foreground, and is
+// ignored in a daemon. The exit code is that of mount(8): kExitInterrupted after a second signal, kExitSystem when
+// something could not be uploaded.
 int RunMount(const MountPlan& plan, Report& report);
 
 }  // namespace pailfs::cli

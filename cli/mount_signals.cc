@@ -14,8 +14,8 @@ namespace pailfs::cli {
 namespace {
 
 constexpr int64_t kSecond_ns = 1'000'000'000;
-constexpr int64_t kBusyPatience_ns = 3 * kSecond_ns;    // before a busy mount is detached
-constexpr int64_t kUserPatience_ns = 10 * kSecond_ns;   // before those who still use a detached one are cut off
+constexpr int64_t kBusyPatience_ns = 3 * kSecond_ns;   // before a busy mount is detached
+constexpr int64_t kUserPatience_ns = 10 * kSecond_ns;  // before those who still use a detached one are cut off
 constexpr int64_t kRetry_ns = kSecond_ns / 10;
 
 // What programs have written through mappings is in the kernel only.
@@ -66,8 +66,10 @@ void MountSignals::OnSignal(int number) {
   MutexLock lock(mu_);
   ++signals_;
   switch (stage_) {
-    case Stage::kOpening: _exit(kExitInterrupted);
-    case Stage::kAttaching: return;
+    case Stage::kOpening:
+      _exit(kExitInterrupted);
+    case Stage::kAttaching:
+      return;
     case Stage::kServing:
       if (signals_ == 1) {
         LogInfo("signal ", number, ": unmounting ", mountpoint_);

@@ -13,9 +13,9 @@
 
 namespace pailfs::cli {
 
-// Opening: the process ends at once (everything on disk survives that). Attaching: the signal is remembered. Serving: the mount
-// is unmounted. Draining: the first signal is acknowledged, the second ends the draining.
-// Thread-safe. Blocks the signals in the calling thread: make it before the first other thread.
+// Opening: the process ends at once (everything on disk survives that). Attaching: the signal is remembered. Serving:
+// the mount is unmounted. Draining: the first signal is acknowledged, the second ends the draining. Thread-safe. Blocks
+// the signals in the calling thread: make it before the first other thread.
 class MountSignals {
  public:
   MountSignals(bool foreground, std::string mountpoint);

@@ -41,7 +41,9 @@ int OnObject(const std::string& place, const Action& action) {
   });
 }
 
-void Print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+void Print(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
 
 std::string LocalTime(int64_t us) {
   const time_t seconds = static_cast<time_t>(us / 1'000'000);
@@ -115,13 +117,16 @@ JsonWriter JsonOf(const ObjectInfo& info) {
 
 struct NamedHeader {
   const char* name;
-  std::string ContentHeaders::* value;
+  std::string ContentHeaders::*value;
 };
 
 constexpr NamedHeader kHeaders[] = {
-    {"Content-Type", &ContentHeaders::type},         {"Content-Encoding", &ContentHeaders::encoding},
-    {"Content-Disposition", &ContentHeaders::disposition}, {"Content-Language", &ContentHeaders::language},
-    {"Cache-Control", &ContentHeaders::cache_control},     {"Expires", &ContentHeaders::expires},
+    {"Content-Type", &ContentHeaders::type},
+    {"Content-Encoding", &ContentHeaders::encoding},
+    {"Content-Disposition", &ContentHeaders::disposition},
+    {"Content-Language", &ContentHeaders::language},
+    {"Cache-Control", &ContentHeaders::cache_control},
+    {"Expires", &ContentHeaders::expires},
 };
 
 void PrintStatJson(const ObjectInfo& info) {
@@ -203,7 +208,8 @@ Status ListObjects(ObjectStore& bucket, const std::string& prefix, const ListObj
     list.continuation_token = page.next_token;
   } while (!list.continuation_token.empty());
   lines.End();
-  if (!any && !prefix.empty()) return Error{Errc::kNotFound, StrCat("no object has a key that begins with '", prefix, "'")};
+  if (!any && !prefix.empty())
+    return Error{Errc::kNotFound, StrCat("no object has a key that begins with '", prefix, "'")};
   return {};
 }
 
@@ -212,7 +218,8 @@ Status ListVersions(ObjectStore& bucket, const std::string& prefix, bool as_json
   list.prefix = prefix;
   JsonLines lines(as_json);
   if (!as_json) {
-    Print(StrCat(LeftAligned("TIME", 21), RightAligned("SIZE", 12), "  ", LeftAligned("VERSION", 34), "STATE    KEY\n"));
+    Print(
+        StrCat(LeftAligned("TIME", 21), RightAligned("SIZE", 12), "  ", LeftAligned("VERSION", 34), "STATE    KEY\n"));
   }
   bool any = false;
   for (;;) {
@@ -232,15 +239,16 @@ Status ListVersions(ObjectStore& bucket, const std::string& prefix, bool as_json
       const std::string_view state = info.is_delete_marker ? "deleted" : info.is_latest ? "current" : "old";
       Print(StrCat(FormatTimeUtc(info.last_modified_us * 1000), ' ',
                    RightAligned(info.is_delete_marker ? "-" : StrCat(info.size_bytes), 12), "  ",
-                   LeftAligned(info.version_id.empty() ? "-" : info.version_id, 33), ' ', LeftAligned(std::string(state), 8),
-                   ' ', Printable(info.key), '\n'));
+                   LeftAligned(info.version_id.empty() ? "-" : info.version_id, 33), ' ',
+                   LeftAligned(std::string(state), 8), ' ', Printable(info.key), '\n'));
     }
     if (!page.truncated) break;
     list.key_marker = page.next_key_marker;
     list.version_id_marker = page.next_version_id_marker;
   }
   lines.End();
-  if (!any && !prefix.empty()) return Error{Errc::kNotFound, StrCat("no object has a key that begins with '", prefix, "'")};
+  if (!any && !prefix.empty())
+    return Error{Errc::kNotFound, StrCat("no object has a key that begins with '", prefix, "'")};
   return {};
 }
 
@@ -288,9 +296,8 @@ Status RemoveOne(ObjectStore& bucket, const std::string& key, const std::string&
 }  // namespace
 
 int ListObjectsCommand(const ListObjectsRequest& request) {
-  return OnBucket(request.place, [&](ObjectStore& bucket, const std::string& prefix) {
-    return ListObjects(bucket, prefix, request);
-  });
+  return OnBucket(request.place,
+                  [&](ObjectStore& bucket, const std::string& prefix) { return ListObjects(bucket, prefix, request); });
 }
 
 int ListVersionsCommand(const ListObjectsRequest& request) {

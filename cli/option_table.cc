@@ -116,8 +116,8 @@ constexpr std::array kTable{
                ApplyCache},
     OptionSpec{"cache_size", "SIZE", kOurs, "limit of cached file data, not yet uploaded data included (default 20G)",
                ApplyCacheSize},
-    OptionSpec{"ttl", "TIME", kOurs, "how long the kernel keeps names and attributes (default 1h: the store is ours alone)",
-               ApplyTtl},
+    OptionSpec{"ttl", "TIME", kOurs,
+               "how long the kernel keeps names and attributes (default 1h: the store is ours alone)", ApplyTtl},
     OptionSpec{"writeback_delay", "TIME", kOurs, "how long a file rests before it is uploaded (default 2s)",
                ApplyWritebackDelay},
     OptionSpec{"fsync", "local|bucket", kOurs, "where data is when fsync() returns (default local: in the cache)",
@@ -194,7 +194,9 @@ std::string Shown(const OptionSpec& spec) {
 
 }  // namespace
 
-std::span<const OptionSpec> OptionTable() { return kTable; }
+std::span<const OptionSpec> OptionTable() {
+  return kTable;
+}
 
 std::vector<std::string> SplitOptions(std::string_view list) {
   std::vector<std::string> words(1);
@@ -211,7 +213,9 @@ std::vector<std::string> SplitOptions(std::string_view list) {
   return words;
 }
 
-bool IsUnknownOption(std::string_view word) { return Find(SplitWord(word).name) == nullptr; }
+bool IsUnknownOption(std::string_view word) {
+  return Find(SplitWord(word).name) == nullptr;
+}
 
 Status ApplyOption(MountSettings& settings, std::string_view text) {
   const Word word = SplitWord(text);
@@ -276,8 +280,10 @@ std::string OptionsMarkdown() {
   std::string text =
       "# Options of a mount\n\n"
       "The same words after `-o`, in `/etc/fstab`, and in `/etc/pailfs/pailfs.toml`. Sizes are written `512M`, `20G`\n"
-      "(powers of 1,024), times `500ms`, `2s`, `5m`, `1h`. A comma inside a value is written `\\,`. Of two that contradict each\n"
-      "other the later one counts; the command line counts more than the file, and a source's table in the file more than\n"
+      "(powers of 1,024), times `500ms`, `2s`, `5m`, `1h`. A comma inside a value is written `\\,`. Of two that "
+      "contradict each\n"
+      "other the later one counts; the command line counts more than the file, and a source's table in the file more "
+      "than\n"
       "`[defaults]`. An option that is not listed here is an error.\n\n"
       "```toml\n"
       "# /etc/pailfs/pailfs.toml\n"
@@ -290,7 +296,8 @@ std::string OptionsMarkdown() {
       "| option | meaning |\n|---|---|\n";
   std::string others = "\n## Given to the kernel\n\n| option | meaning |\n|---|---|\n";
   std::string ignored =
-      "\n## Accepted, without effect here\n\nThey mean something to `mount(8)` or to other programs, or describe what pailfs "
+      "\n## Accepted, without effect here\n\nThey mean something to `mount(8)` or to other programs, or describe what "
+      "pailfs "
       "does anyway.\n\n";
   bool first = true;
   for (const OptionSpec& spec : kTable) {

@@ -83,7 +83,8 @@ Result<int> Spool(int from) {
   }
 }
 
-Result<PutResult> PutParts(ObjectStore& bucket, std::string_view key, int fd, uint64_t size, const PutOptions& options) {
+Result<PutResult> PutParts(ObjectStore& bucket, std::string_view key, int fd, uint64_t size,
+                           const PutOptions& options) {
   const uint64_t part_size = std::max(kSmallestPart, size / kMaxParts + 1);
   ASSIGN_OR_RETURN(const std::string upload, bucket.CreateMultipartUpload({}, key, options));
   std::vector<UploadedPart> parts;
@@ -102,7 +103,8 @@ Result<PutResult> PutParts(ObjectStore& bucket, std::string_view key, int fd, ui
 
 }  // namespace
 
-Result<PutResult> PutFile(ObjectStore& bucket, std::string_view key, const std::string& path, const PutOptions& options) {
+Result<PutResult> PutFile(ObjectStore& bucket, std::string_view key, const std::string& path,
+                          const PutOptions& options) {
   const bool from_stdin = path == "-";
   const OwnedFd file(from_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) : open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat st {};

@@ -10,6 +10,7 @@
 namespace pailfs::cli {
 
 // `path` "-": standard input, kept in an unnamed temporary file first where it is not a file already.
-Result<PutResult> PutFile(ObjectStore& bucket, std::string_view key, const std::string& path, const PutOptions& options);
+Result<PutResult> PutFile(ObjectStore& bucket, std::string_view key, const std::string& path,
+                          const PutOptions& options);
 
 }  // namespace pailfs::cli

@@ -144,7 +144,9 @@ int RunAsDaemon(const std::function<int(Report&)>& body) {
     return kExitSystem;
   }
   if (child == 0) {
-    close(ends[0]);
+    // A daemon must not hold open what its starter happened to have open.
+    if (ends[1] > 3) close_range(3, static_cast<unsigned>(ends[1]) - 1, 0);
+    close_range(static_cast<unsigned>(ends[1]) + 1, ~0U, 0);
     setsid();
     if (chdir("/") != 0) _exit(kExitSystem);
     int code = 0;

@@ -21,8 +21,9 @@ class Report {
 // Runs `body` in this process; reports go to stderr. Returns what it returns.
 int RunInForeground(const std::function<int(Report&)>& body);
 
-// Runs `body` in a new process that is a session of its own. Returns when it is ready (0), has failed (its exit code), or died
-// (kExitInternal). An interrupt before that ends it: kExitInterrupted. Must be called before the first thread is made.
+// Runs `body` in a new process that is a session of its own. Returns when it is ready (0), has failed (its exit code),
+// or died (kExitInternal). An interrupt before that ends it: kExitInterrupted. Must be called before the first thread
+// is made.
 int RunAsDaemon(const std::function<int(Report&)>& body);
 
 }  // namespace pailfs::cli

@@ -59,7 +59,8 @@ std::string Source::Prefix() const {
 
 Result<Source> ParseSource(FileSystem& files, std::string_view text) {
   if (text.starts_with("s3://")) {
-    return Error{Errc::kUnsupported, StrCat("'", text, "': s3:// is not supported by this version of pailfs; use store:DIR/BUCKET")};
+    return Error{Errc::kUnsupported,
+                 StrCat("'", text, "': s3:// is not supported by this version of pailfs; use store:DIR/BUCKET")};
   }
   if (!text.starts_with(kStoreScheme)) return NotASource(text, "is no source");
   std::string path(text.substr(kStoreScheme.size()));
@@ -76,7 +77,8 @@ Result<Source> ParseSource(FileSystem& files, std::string_view text) {
   if (bucket_end < path.size()) source.rest = path.substr(bucket_end + 1);
   if (!store::IsBucketName(source.bucket)) {
     return Error{Errc::kInvalidArgument,
-                 StrCat("'", source.bucket, "' cannot be the name of a bucket: 3 to 63 of a-z, 0-9, '-' and '.', beginning and "
+                 StrCat("'", source.bucket,
+                        "' cannot be the name of a bucket: 3 to 63 of a-z, 0-9, '-' and '.', beginning and "
                         "ending with a letter or digit")};
   }
   return source;
@@ -94,7 +96,8 @@ Result<std::string> DefaultCacheDirectory(const Source& source) {
   if (cache_home != nullptr && cache_home[0] == '/') return StrCat(cache_home, "/pailfs/", name);
   const char* home = std::getenv("HOME");
   if (home != nullptr && home[0] == '/') return StrCat(home, "/.cache/pailfs/", name);
-  return Error{Errc::kInvalidArgument, "neither HOME nor XDG_CACHE_HOME is set; say where the cache goes with -o cache=DIR"};
+  return Error{Errc::kInvalidArgument,
+               "neither HOME nor XDG_CACHE_HOME is set; say where the cache goes with -o cache=DIR"};
 }
 
 }  // namespace pailfs::cli

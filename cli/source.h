@@ -10,10 +10,10 @@
 namespace pailfs::cli {
 
 struct Source {
-  std::string directory;      // of the store; absolute
+  std::string directory;  // of the store; absolute
   bool store_exists = false;
   std::string bucket;
-  std::string rest;           // what follows the bucket and its slash, byte for byte: a key or a prefix; often empty
+  std::string rest;  // what follows the bucket and its slash, byte for byte: a key or a prefix; often empty
 
   // "store:DIR/BUCKET[/rest]" with the absolute directory: the same for every way to write a source.
   std::string Canonical() const;
@@ -21,9 +21,9 @@ struct Source {
   std::string Prefix() const;
 };
 
-// The longest leading part of the path that holds a store is its directory and the next component the bucket; where there is no
-// store yet, the last component is the bucket. A relative path starts at the current directory. kUnsupported for s3://,
-// kInvalidArgument for what is no source.
+// The longest leading part of the path that holds a store is its directory and the next component the bucket; where
+// there is no store yet, the last component is the bucket. A relative path starts at the current directory.
+// kUnsupported for s3://, kInvalidArgument for what is no source.
 Result<Source> ParseSource(FileSystem& files, std::string_view text);
 
 // The absolute, lexically normal form of a path.

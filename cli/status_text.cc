@@ -5,7 +5,9 @@
 namespace pailfs::cli {
 namespace {
 
-std::string Count(uint64_t n, std::string_view one, std::string_view many) { return StrCat(n, ' ', n == 1 ? one : many); }
+std::string Count(uint64_t n, std::string_view one, std::string_view many) {
+  return StrCat(n, ' ', n == 1 ? one : many);
+}
 
 }  // namespace
 
@@ -53,13 +55,15 @@ std::string LeftToUpload(const JsonValue& status) {
 }
 
 std::string StatusToText(const JsonValue& status) {
-  std::string text = StrCat(status["source"].string(), " on ", status["mountpoint"].string(), " (",
-                            status["state"].string() == "draining" ? "unmounted, still uploading" : status["state"].string(),
-                            ", process ", status["pid"].integer(), ")\n");
+  std::string text =
+      StrCat(status["source"].string(), " on ", status["mountpoint"].string(), " (",
+             status["state"].string() == "draining" ? "unmounted, still uploading" : status["state"].string(),
+             ", process ", status["pid"].integer(), ")\n");
   text += StrCat("  cache      ", FormatSize(status["cache_used_bytes"].size()), " of ",
                  FormatSize(status["cache_limit_bytes"].size()), " in ", status["cache"].string(), '\n');
   text += StrCat("  to upload  ", LeftToUpload(status));
-  if (status["steps_in_flight"].integer() > 0) text += StrCat(" (", status["steps_in_flight"].integer(), " in progress)");
+  if (status["steps_in_flight"].integer() > 0)
+    text += StrCat(" (", status["steps_in_flight"].integer(), " in progress)");
   text += '\n';
   const uint64_t errors = status["error_count"].size();
   if (errors == 0) return text;

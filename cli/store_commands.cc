@@ -26,9 +26,12 @@ int Done(const Status& status, const std::string& text) {
 
 std::string_view Name(VersioningState state) {
   switch (state) {
-    case VersioningState::kOff: return "off";
-    case VersioningState::kEnabled: return "on";
-    case VersioningState::kSuspended: return "suspended";
+    case VersioningState::kOff:
+      return "off";
+    case VersioningState::kEnabled:
+      return "on";
+    case VersioningState::kSuspended:
+      return "suspended";
   }
   return "off";
 }
@@ -41,7 +44,9 @@ int OnStore(const std::string& directory, const Action& action) {
   return action(**store);
 }
 
-Error NoBucket(const std::string& bucket) { return Error{Errc::kNotFound, StrCat("there is no bucket ", bucket)}; }
+Error NoBucket(const std::string& bucket) {
+  return Error{Errc::kNotFound, StrCat("there is no bucket ", bucket)};
+}
 
 }  // namespace
 
@@ -50,12 +55,14 @@ int InitStoreCommand(const std::string& directory, const std::string& bucket) {
   const auto exists = store::IsStore(PosixFileSystem(), path);
   if (exists.ok() && *exists) return Fail({Errc::kAlreadyExists, StrCat("there is a store in ", path, " already")});
   if (!bucket.empty() && !store::IsBucketName(bucket)) {
-    return Fail({Errc::kInvalidArgument, StrCat("'", bucket, "' cannot be the name of a bucket: 3 to 63 of a-z, 0-9, '-' and '.'")});
+    return Fail({Errc::kInvalidArgument,
+                 StrCat("'", bucket, "' cannot be the name of a bucket: 3 to 63 of a-z, 0-9, '-' and '.'")});
   }
   const auto store = OpenStore(path, /*create=*/true);
   if (!store.ok()) return Fail(store.error());
   if (bucket.empty()) return Done({}, "made store " + path);
-  return Done((*store)->CreateBucket(bucket, VersioningState::kEnabled), StrCat("made store ", path, " with bucket ", bucket));
+  return Done((*store)->CreateBucket(bucket, VersioningState::kEnabled),
+              StrCat("made store ", path, " with bucket ", bucket));
 }
 
 int CheckStoreCommand(const std::string& directory, const std::string& level) {

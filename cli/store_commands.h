@@ -1,4 +1,5 @@
-// Commands on a store as a whole. Exit codes: 0; 1 for findings or a clear "no" (not there, there already); 2 for trouble.
+// Commands on a store as a whole. Exit codes: 0; 1 for findings or a clear "no" (not there, there already); 2 for
+// trouble.
 #pragma once
 
 #include <string>

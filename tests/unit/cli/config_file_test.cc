@@ -62,7 +62,8 @@ TEST(ConfigFileTest, MistakesAreNamedWithTheirLine) {
 }
 
 TEST(ConfigFileTest, TablesOfOtherSourcesAreCheckedToo) {
-  EXPECT_EQ(Refusal("[mount.\"store:/other/bucket\"]\nrot = true\n"), "pailfs.toml:2: unknown option 'rot'; did you mean 'ro'?");
+  EXPECT_EQ(Refusal("[mount.\"store:/other/bucket\"]\nrot = true\n"),
+            "pailfs.toml:2: unknown option 'rot'; did you mean 'ro'?");
 }
 
 TEST(ConfigFileTest, OnlyTheDefaultFileMayBeAbsent) {

@@ -1,5 +1,3 @@
-#include "cli/help_text.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -7,6 +5,7 @@
 #include "base/file_system.h"
 #include "base/str.h"
 #include "cli/command_line.h"
+#include "cli/help_text.h"
 
 namespace pailfs::cli {
 namespace {

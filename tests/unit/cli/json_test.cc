@@ -16,10 +16,10 @@ TEST(JsonTest, EscapesWhatMustBeEscaped) {
 
 TEST(JsonTest, BytesThatAreNoUtf8BecomeLoneSurrogates) {
   EXPECT_EQ(JsonString("\xff"), R"("\udcff")");
-  EXPECT_EQ(JsonString("a\xc3"), R"("a\udcc3")");              // cut short
-  EXPECT_EQ(JsonString("\xc0\xaf"), R"("\udcc0\udcaf")");      // overlong "/"
+  EXPECT_EQ(JsonString("a\xc3"), R"("a\udcc3")");          // cut short
+  EXPECT_EQ(JsonString("\xc0\xaf"), R"("\udcc0\udcaf")");  // overlong "/"
   EXPECT_EQ(JsonString("\xe0\x80\xaf"), R"("\udce0\udc80\udcaf")");
-  EXPECT_EQ(JsonString("\xed\xa0\x80"), R"("\udced\udca0\udc80")");  // a surrogate in UTF-8
+  EXPECT_EQ(JsonString("\xed\xa0\x80"), R"("\udced\udca0\udc80")");            // a surrogate in UTF-8
   EXPECT_EQ(JsonString("\xf4\x90\x80\x80"), R"("\udcf4\udc90\udc80\udc80")");  // over U+10FFFF
 }
 
@@ -58,7 +58,8 @@ TEST(JsonTest, WritesNestedValuesOnOneLine) {
 }
 
 TEST(JsonTest, ReadsWhatOthersWrite) {
-  const auto value = JsonValue::Parse(" { \"a\" : [ 1 , {\"b\":\"\\u00e4\\ud83e\\udea3\\/\"} ], \"t\": true, \"n\": null } ");
+  const auto value =
+      JsonValue::Parse(" { \"a\" : [ 1 , {\"b\":\"\\u00e4\\ud83e\\udea3\\/\"} ], \"t\": true, \"n\": null } ");
   ASSERT_TRUE(value.ok());
   EXPECT_EQ((*value)["a"].items().at(0).integer(), 1);
   EXPECT_EQ((*value)["a"].items().at(1)["b"].string(), "ä🪣/");
@@ -67,8 +68,8 @@ TEST(JsonTest, ReadsWhatOthersWrite) {
 }
 
 TEST(JsonTest, RefusesWhatIsNoJson) {
-  for (const char* text : {"", "{", "[1,]", "{\"a\" 1}", "\"open", "\"\\x\"", "\"\\u12\"", "\"\\ud800\"", "1 2", "{}}", "'a'",
-                           "\"line\nbreak\""}) {
+  for (const char* text : {"", "{", "[1,]", "{\"a\" 1}", "\"open", "\"\\x\"", "\"\\u12\"", "\"\\ud800\"", "1 2", "{}}",
+                           "'a'", "\"line\nbreak\""}) {
     EXPECT_TRUE(JsonValue::Parse(text).Is(Errc::kInvalidArgument)) << text;
   }
   EXPECT_FALSE(JsonValue::Parse(std::string(100'000, '[')).ok());

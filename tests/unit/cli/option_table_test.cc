@@ -35,7 +35,9 @@ TEST(OptionTableTest, SplitsAtCommasButNotAtEscapedOnes) {
 
 TEST(OptionTableTest, AppliesEachOption) {
   const MountSettings s = Applied(
-      "cache=/c,cache_size=1.5G,ttl=5m,writeback_delay=250ms,fsync=bucket,posix=off,uid=12,gid=34,umask=027,allow_other=off,ro");
+      "cache=/"
+      "c,cache_size=1.5G,ttl=5m,writeback_delay=250ms,fsync=bucket,posix=off,uid=12,gid=34,umask=027,allow_other=off,"
+      "ro");
   EXPECT_EQ(s.cache_directory, "/c");
   EXPECT_EQ(s.cache_size_bytes, 3ULL << 29);
   EXPECT_EQ(s.ttl_ns, 300'000'000'000);
@@ -57,11 +59,14 @@ TEST(OptionTableTest, TheLaterOneCounts) {
   EXPECT_EQ(Applied("allow_other").allow_other, true);
 }
 
-TEST(OptionTableTest, UsersByName) { EXPECT_EQ(Applied("uid=root,gid=root").uid, 0U); }
+TEST(OptionTableTest, UsersByName) {
+  EXPECT_EQ(Applied("uid=root,gid=root").uid, 0U);
+}
 
 TEST(OptionTableTest, PassesOnTheKernelsAndIgnoresTheRest) {
   const MountSettings s = Applied(
-      "rw,nodev,nosuid,noexec,noatime,_netdev,noauto,nofail,user,user=joe,users,defaults,x-systemd.automount,X-mount.mkdir=0755,"
+      "rw,nodev,nosuid,noexec,noatime,_netdev,noauto,nofail,user,user=joe,users,defaults,x-systemd.automount,X-mount."
+      "mkdir=0755,"
       "x-gvfs-show,comment=hello,relatime,default_permissions");
   EXPECT_EQ(s.kernel_options, (std::vector<std::string>{"nodev", "nosuid", "noexec", "noatime"}));
 }
@@ -81,7 +86,8 @@ TEST(OptionTableTest, BadValuesSayWhatIsExpected) {
   EXPECT_EQ(Refusal("posix=perhaps"), "posix=perhaps: expected on or off");
   EXPECT_EQ(Refusal("umask=9"), "umask=9: expected octal digits such as 022");
   EXPECT_EQ(Refusal("umask=1000"), "umask=1000: expected octal digits such as 022");
-  EXPECT_EQ(Refusal("uid=nobody-of-that-name"), "uid=nobody-of-that-name: expected a number or a name that this system knows");
+  EXPECT_EQ(Refusal("uid=nobody-of-that-name"),
+            "uid=nobody-of-that-name: expected a number or a name that this system knows");
   EXPECT_EQ(Refusal("uid=4294967295"), "uid=4294967295: expected a number or a name that this system knows");
   EXPECT_EQ(Refusal("cache_size=1M"), "cache_size=1M: expected at least 16M");
   EXPECT_EQ(Refusal("cache_size=big"), "cache_size: 'big' is not a size; write for example 512M or 20G");

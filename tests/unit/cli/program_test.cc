@@ -30,7 +30,8 @@ struct Outcome {
 
 class ProgramTest : public testing::Test {
  protected:
-  Outcome Run(const std::vector<std::string>& words, const std::string& input = "", const std::string& name = "pailfs") {
+  Outcome Run(const std::vector<std::string>& words, const std::string& input = "",
+              const std::string& name = "pailfs") {
     std::ofstream(dir_.path() + "/in", std::ios::binary) << input;
     std::vector<std::string> arguments{name};
     arguments.insert(arguments.end(), words.begin(), words.end());
@@ -57,7 +58,8 @@ class ProgramTest : public testing::Test {
   std::string Path(const std::string& name) { return dir_.path() + name; }
   std::string Place(const std::string& rest) { return StrCat("store:", dir_.path(), "/s/", rest); }
   // Mount options that keep the machine's own configuration and directories out.
-  std::vector<std::string> MountWords(const std::string& source, const std::string& mountpoint, const std::string& options) {
+  std::vector<std::string> MountWords(const std::string& source, const std::string& mountpoint,
+                                      const std::string& options) {
     std::ofstream(Path("/empty.toml")).flush();
     return {"mount", source, mountpoint, "--config", Path("/empty.toml"), "-o", "cache=" + Path("/c") + options};
   }
@@ -107,7 +109,8 @@ TEST_F(ProgramTest, MountRefusesBadSources) {
 TEST_F(ProgramTest, MountRefusesBadMountPoints) {
   const Outcome missing = Run(MountWords(Place("photos"), Path("/absent"), ""));
   EXPECT_EQ(missing.exit_code, 32);
-  EXPECT_NE(missing.err.find(StrCat("mount point ", Path("/absent"), " does not exist")), std::string::npos) << missing.err;
+  EXPECT_NE(missing.err.find(StrCat("mount point ", Path("/absent"), " does not exist")), std::string::npos)
+      << missing.err;
   std::ofstream(Path("/file")).flush();
   const Outcome file = Run(MountWords(Place("photos"), Path("/file"), ""));
   EXPECT_EQ(file.exit_code, 32);
@@ -153,7 +156,8 @@ TEST_F(ProgramTest, MountRefusesAnUnknownFormat) {
 
 TEST_F(ProgramTest, TheHelperFakesAndTolerates) {
   ASSERT_EQ(mkdir(Path("/m").c_str(), 0700), 0);
-  const std::vector<std::string> words{Place("photos"), Path("/m"), "-f", "-o", StrCat("rw,cache=", Path("/c"), ",strange=1")};
+  const std::vector<std::string> words{Place("photos"), Path("/m"), "-f", "-o",
+                                       StrCat("rw,cache=", Path("/c"), ",strange=1")};
   EXPECT_EQ(Run(words, "", "/sbin/mount.pailfs").exit_code, 1);
   std::vector<std::string> sloppy = words;
   sloppy.push_back("-s");
@@ -175,11 +179,14 @@ TEST_F(ProgramTest, ObjectsGoInAndComeOut) {
   std::string body = "line\n";
   body.append("\0\xff", 2);
   EXPECT_EQ(Run({"object", "put", "-", Place("photos/a/b.txt"), "--content-type", "text/x", "--meta", "colour=blue",
-                 "--meta", "list=1,2"}, body).exit_code, 0);
+                 "--meta", "list=1,2"},
+                body)
+                .exit_code,
+            0);
   EXPECT_EQ(Run({"object", "cat", Place("photos/a/b.txt")}).out, body);
   const std::string stat = Run({"object", "stat", Place("photos/a/b.txt")}).out;
-  for (const char* line : {"Key: a/b.txt\n", "Content-Length: 7\n", "Content-Type: text/x\n", "x-amz-meta-colour: blue\n",
-                           "x-amz-meta-list: 1,2\n"}) {
+  for (const char* line : {"Key: a/b.txt\n", "Content-Length: 7\n", "Content-Type: text/x\n",
+                           "x-amz-meta-colour: blue\n", "x-amz-meta-list: 1,2\n"}) {
     EXPECT_NE(stat.find(line), std::string::npos) << stat;
   }
   const auto json = JsonValue::Parse(Run({"object", "stat", Place("photos/a/b.txt"), "--json"}).out);

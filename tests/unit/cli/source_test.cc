@@ -82,7 +82,7 @@ TEST_F(SourceTest, RefusesWhatIsNoSource) {
   EXPECT_TRUE(Parse("store:").Is(Errc::kInvalidArgument));
   EXPECT_TRUE(Parse("store:/").Is(Errc::kInvalidArgument));
   EXPECT_TRUE(Parse("store://").Is(Errc::kInvalidArgument));
-  EXPECT_TRUE(Parse(StrCat("store:", dir_.path())).Is(Errc::kInvalidArgument));        // a store, no bucket
+  EXPECT_TRUE(Parse(StrCat("store:", dir_.path())).Is(Errc::kInvalidArgument));  // a store, no bucket
   EXPECT_TRUE(Parse(StrCat("store:", dir_.path(), "/")).Is(Errc::kInvalidArgument));
   EXPECT_TRUE(Parse(StrCat("store:", dir_.path(), "/Photos")).Is(Errc::kInvalidArgument));  // no name of a bucket
 }
