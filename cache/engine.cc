@@ -114,7 +114,9 @@ void Engine::Shutdown() {
     saved = core_.Commit(txn, KvDurability::kSync);
     core_.db.reset();
   }
-  if (!saved.ok()) LogError("the cache database: ", saved.error().message);
+  // Only then is everything that the databases promise on the disk, whatever happens to the machine.
+  if (saved.ok()) saved = MarkShutDown();
+  if (!saved.ok()) LogError("closing the cache: ", saved.error().message);
   lock_.reset();
 }
 

@@ -104,6 +104,7 @@ class Engine : public MountCache {
 
   // --- recovery.cc ---
   Status OpenFormat();
+  Status MarkShutDown();
   Status RecoverTree(bool after_power_loss);
   Status RecoverContent(const InodePtr& inode, bool after_power_loss) REQUIRES(core_.mu);
   Status UndoUnsyncedReplacement(const InodePtr& inode) REQUIRES(core_.mu);

@@ -170,9 +170,22 @@ void FileData::Discard(const InodePtr& inode) {
   }
 }
 
+// All of them at once and durably, so that a cache file's name is durable when its own directory is synced.
+Status FileData::MakeShards(const std::string& root) {
+  ASSIGN_OR_RETURN(const bool exists, core_.files.Exists(root + "/ff"));
+  if (exists) return {};
+  RETURN_IF_ERROR(core_.files.MakeDirectory(root));
+  for (Ino shard = 0; shard <= 0xff; ++shard) {
+    const std::string path = core_.DataPath(shard);
+    RETURN_IF_ERROR(core_.files.MakeDirectory(path.substr(0, path.rfind('/'))));
+  }
+  RETURN_IF_ERROR(core_.files.SyncDirectory(root));
+  return core_.files.SyncDirectory(core_.options.directory);
+}
+
 Status FileData::Recover() {
   const std::string root = core_.options.directory + "/data";
-  RETURN_IF_ERROR(core_.files.MakeDirectory(root));
+  RETURN_IF_ERROR(MakeShards(root));
   ASSIGN_OR_RETURN(const auto shards, core_.files.List(root));
   uint64_t total = 0;
   for (const std::string& shard : shards) {

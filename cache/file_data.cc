@@ -127,10 +127,6 @@ Result<std::shared_ptr<File>> FileData::FileOf(const InodePtr& inode, uint64_t s
   if (!content.exists && !create) return std::shared_ptr<File>();
   const std::string path = core_.DataPath(inode->ino);
   auto opened = core_.files.Open(path, content.exists ? OpenMode::kReadWrite : OpenMode::kCreate);
-  if (opened.Is(Errc::kNotFound) && !content.exists) {
-    RETURN_IF_ERROR(core_.files.MakeDirectory(path.substr(0, path.rfind('/'))));
-    opened = core_.files.Open(path, OpenMode::kCreate);
-  }
   if (!opened.ok()) return std::move(opened).error();
   if (!content.exists && size > 0) RETURN_IF_ERROR((*opened)->Truncate(size));
   content.exists = true;

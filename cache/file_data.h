@@ -90,6 +90,7 @@ class FileData {
   Status SaveBlocks(const InodePtr& inode, Transaction& txn);
   Status FillEdges(const OpContext& ctx, const InodePtr& inode, const Snapshot& snapshot, uint64_t offset, uint64_t length);
 
+  Status MakeShards(const std::string& root);
   void Account(const InodePtr& inode);
   uint64_t Evict(uint64_t bytes);
   uint64_t EvictOne(const InodePtr& inode);

@@ -15,6 +15,7 @@ namespace pailfs::cache {
 namespace {
 
 constexpr std::string_view kFormat = "pailfs-cache 1\n";
+constexpr std::string_view kCleanBoot = "clean";
 constexpr std::string_view kBootIdPath = "/proc/sys/kernel/random/boot_id";
 
 std::string BootId(FileSystem& files) {
@@ -48,6 +49,11 @@ Status Engine::OpenFormat() {
   return {};
 }
 
+Status Engine::MarkShutDown() {
+  RETURN_IF_ERROR(core_.files.SyncAll(core_.options.directory));
+  return WriteFileDurably(core_.files, core_.options.directory + "/BOOT", kCleanBoot);
+}
+
 Status Engine::Open() {
   RETURN_IF_ERROR(OpenFormat());
   const std::string& directory = core_.options.directory;
@@ -56,7 +62,7 @@ Status Engine::Open() {
   const auto last_boot = ReadFile(core_.files, boot_path);
   if (!last_boot.ok() && !last_boot.Is(Errc::kNotFound)) return last_boot.error();
   // BOOT names the boot under which the directory is in use, "clean" after an orderly shutdown.
-  const bool after_power_loss = last_boot.ok() && *last_boot != boot_id && *last_boot != "clean";
+  const bool after_power_loss = last_boot.ok() && *last_boot != boot_id && *last_boot != kCleanBoot;
   if (after_power_loss) {
     LogWarning("cache ", directory, " was in use when the machine went down; recovering");
     RETURN_IF_ERROR(DiscardListing(core_.files, directory));
@@ -69,6 +75,7 @@ Status Engine::Open() {
                                                  "are not in the bucket yet) and mount again"));
   }
   core_.db = std::move(*opened);
+  RETURN_IF_ERROR(core_.files.SyncDirectory(directory));
   RETURN_IF_ERROR(core_.db->ReplayListingRemovals());
   RETURN_IF_ERROR(RecoverTree(after_power_loss));
   RETURN_IF_ERROR(data_.Recover());

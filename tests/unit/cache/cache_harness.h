@@ -24,14 +24,25 @@ namespace pailfs::cache {
 class CacheHarness {
  public:
   explicit CacheHarness(VersioningState versioning = VersioningState::kEnabled, uint64_t seed = 1)
-      : random_(seed), memory_(clock_, StoreOptions(versioning)), store_(memory_, metrics_) {
+      : files_(PosixFileSystem()),
+        random_(seed),
+        memory_(clock_, StoreOptions(versioning)),
+        store_(memory_, metrics_) {
     std::string pattern = (std::filesystem::temp_directory_path() / "pailfs-cache-XXXXXX").string();
     root_ = mkdtemp(pattern.data());
     directory_ = root_ + "/0";
     Open();
   }
+  // Over a file system of a test, in /cache; the caller opens it.
+  CacheHarness(VersioningState versioning, uint64_t seed, FileSystem& files)
+      : files_(files),
+        random_(seed),
+        memory_(clock_, StoreOptions(versioning)),
+        store_(memory_, metrics_),
+        directory_("/cache") {}
   ~CacheHarness() {
     cache_.reset();
+    if (root_.empty()) return;
     std::error_code ignored;
     std::filesystem::remove_all(root_, ignored);
   }
@@ -40,10 +51,11 @@ class CacheHarness {
     options_.directory = directory_;
     options_.background = false;
     options_.host_name = "host";
-    auto opened = MountCache::Open(PosixFileSystem(), store_, clock_, random_, metrics_, options_);
+    auto opened = MountCache::Open(files_, store_, clock_, random_, metrics_, options_);
     ASSERT_TRUE(opened.ok()) << opened.error().message;
     cache_ = std::move(*opened);
   }
+  void Close() { cache_.reset(); }
   // An orderly end and a new start.
   void Reopen() {
     cache_.reset();
@@ -215,6 +227,7 @@ class CacheHarness {
     }
   }
 
+  FileSystem& files_;
   ManualClock clock_;
   SeededRandom random_;
   Metrics metrics_;
