@@ -12,7 +12,6 @@ namespace pailfs::cache {
 namespace {
 
 constexpr uint64_t kLocalNumberBit = 1ULL << 63;
-constexpr uint64_t kNumbersReserved = 4096;
 constexpr size_t kTrimAttempts = 16;
 // A file that is open for writing is uploaded only after it has been left alone for this long, or has been dirty for so long.
 constexpr int64_t kOpenForWriteDelayNs = 15'000'000'000;
@@ -129,28 +128,20 @@ Result<Attributes> Core::AttributesOf(Ino ino) {
 
 // --- numbers ---
 
-uint64_t Core::NextScalar(std::string_view name, uint64_t& next, uint64_t& limit, Transaction& txn) {
-  if (next >= limit) {
-    limit = next + kNumbersReserved;
-    std::string value;
-    PutBig64(value, limit);
-    db->PutScalar(txn, name, value);
-  }
-  return next++;
+// 2^23 openings, 2^40 files made in each; operations alike.
+void Core::StartEpoch(uint64_t epoch) {
+  next_number = epoch << kEpochShift;
+  next_operation = (epoch << kEpochShift) + 1;
 }
 
-Ino Core::NewNumber(Transaction& txn) { return kLocalNumberBit | NextScalar("next_number", next_number, number_limit, txn); }
+Ino Core::NewNumber() { return kLocalNumberBit | next_number++; }
 
-uint64_t Core::NewOperation(Transaction& txn) {
-  return NextScalar("next_operation", next_operation, operation_limit, txn);
-}
-
-Result<Ino> Core::NumberOf(std::string_view key, std::string_view etag, int64_t last_modified_us, Transaction& txn) {
+Result<Ino> Core::NumberOf(std::string_view key, std::string_view etag, int64_t last_modified_us) {
   const Ino derived = StableHash64(StrCat(key, '\0', etag, '\0', last_modified_us)) & ~kLocalNumberBit;
-  if (derived <= kRootIno) return NewNumber(txn);
-  if (table_.contains(derived)) return NewNumber(txn);
+  if (derived <= kRootIno) return NewNumber();
+  if (table_.contains(derived)) return NewNumber();
   ASSIGN_OR_RETURN(const auto taken, db->FindInode(derived));
-  return taken ? NewNumber(txn) : derived;
+  return taken ? NewNumber() : derived;
 }
 
 // --- places ---
@@ -250,6 +241,8 @@ Status Core::MarkChanged(const InodePtr& inode, Change change, Transaction& txn)
   }
   inode->last_change_ns = clock.MonotonicNs();
   inode->failures = 0;
+  inode->as_recovered = false;
+  record.changed_epoch = next_operation >> kEpochShift;
   RETURN_IF_ERROR(EnterMeta(inode, txn));
   Save(*inode, txn);
   UpdateQueue(inode);

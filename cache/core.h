@@ -32,6 +32,9 @@ namespace pailfs::cache {
 inline constexpr std::string_view kReservedSegment = ".pailfs";
 inline constexpr std::string_view kReservedPrefix = ".pailfs/";
 
+// Numbers of inodes and operations: the epoch above, a counter below.
+inline constexpr int kEpochShift = 40;
+
 enum class Change : uint8_t { kContent, kAttributes, kPlace };
 
 class Core {
@@ -63,9 +66,9 @@ class Core {
   InodePtr Insert(InodeRecord record, bool in_meta) REQUIRES(mu);
   Result<Attributes> AttributesOf(Ino ino) REQUIRES(mu);
   Attributes AttributesOf(const Inode& inode) REQUIRES(mu);
-  Ino NewNumber(Transaction& txn) REQUIRES(mu);
+  Ino NewNumber() REQUIRES(mu);
   // The number of an object or directory at first sight.
-  Result<Ino> NumberOf(std::string_view key, std::string_view etag, int64_t last_modified_us, Transaction& txn) REQUIRES(mu);
+  Result<Ino> NumberOf(std::string_view key, std::string_view etag, int64_t last_modified_us) REQUIRES(mu);
   // For objects that a listing just made known.
   void ForgetCached(Ino ino) REQUIRES(mu);
 
@@ -126,12 +129,10 @@ class Core {
   uint64_t steps_in_flight GUARDED_BY(mu) = 0;
   bool stopping GUARDED_BY(mu) = false;
 
-  // --- numbers ---
-  uint64_t next_number GUARDED_BY(mu) = 0;       // reserved in the database up to number_limit
-  uint64_t number_limit GUARDED_BY(mu) = 0;
+  // --- numbers: unique over the life of the directory, because each opening has an epoch of its own ---
+  uint64_t next_number GUARDED_BY(mu) = 0;
   uint64_t next_operation GUARDED_BY(mu) = 0;
-  uint64_t operation_limit GUARDED_BY(mu) = 0;
-  uint64_t NewOperation(Transaction& txn) REQUIRES(mu);
+  void StartEpoch(uint64_t epoch) REQUIRES(mu);
 
   // Frees the cache file of an inode that is gone; set by FileData.
   std::function<void(const InodePtr&)> discard_content;
@@ -140,7 +141,6 @@ class Core {
   void Touch(const InodePtr& inode) REQUIRES(mu);
   void TrimTable() REQUIRES(mu);
   bool CanLeaveMemory(const Inode& inode) const REQUIRES(mu);
-  uint64_t NextScalar(std::string_view name, uint64_t& next, uint64_t& limit, Transaction& txn) REQUIRES(mu);
   int64_t DueOf(const Inode& inode) const REQUIRES(mu);
 
   std::unordered_map<Ino, InodePtr> table_ GUARDED_BY(mu);

@@ -21,7 +21,7 @@ Result<std::unique_ptr<MountCache>> MountCache::Open(FileSystem& files, ObjectSt
 
 Engine::Engine(FileSystem& files, ObjectStore& store, Clock& clock, Random& random, Metrics& metrics,
                const MountOptions& options)
-    : core_(files, store, clock, random, metrics, options), data_(core_), loader_(core_), write_back_(core_, data_) {}
+    : core_(files, store, clock, random, metrics, options), data_(core_), loader_(core_), write_back_(core_, data_, loader_) {}
 
 Engine::~Engine() { Shutdown(); }
 
@@ -104,6 +104,7 @@ void Engine::Shutdown() {
   if (shut_down_ || core_.db == nullptr) return;
   shut_down_ = true;
   write_back_.Stop();
+  data_.DeletePending();
   Status saved;
   {
     MutexLock lock(core_.mu);

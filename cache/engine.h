@@ -107,6 +107,7 @@ class Engine : public MountCache {
   Status MarkShutDown();
   Status RecoverTree(bool after_power_loss);
   Status RecoverContent(const InodePtr& inode, bool after_power_loss) REQUIRES(core_.mu);
+  Status ForgetClean(const InodePtr& inode) REQUIRES(core_.mu);
   Status UndoUnsyncedReplacement(const InodePtr& inode) REQUIRES(core_.mu);
   std::string RecoveredName(const std::string& name) const;
 

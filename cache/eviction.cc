@@ -83,7 +83,8 @@ uint64_t FileData::EvictWhole(const InodePtr& inode) {
     inode->record.complete = false;
     if (!core_.db->RemoveBlocks(txn, inode->ino, inode->in_meta).ok()) return 0;
     core_.Save(*inode, txn);
-    if (!core_.Commit(txn).ok()) return 0;
+    // Durably, before the bytes go: an older record would call them dirty.
+    if (!core_.Commit(txn, KvDurability::kSync).ok()) return 0;
     MutexLock content_lock(inode->content.mu);
     InodeContent& content = inode->content;
     content.blocks = BlockMap();
@@ -94,7 +95,9 @@ uint64_t FileData::EvictWhole(const InodePtr& inode) {
     content.allocated_bytes = 0;
   }
   DropUse(inode->ino);
-  DeleteFile(inode->ino, allocated);
+  const Status removed = core_.files.Unlink(core_.DataPath(inode->ino));
+  if (!removed.ok() && !removed.Is(Errc::kNotFound)) LogWarning("cache: ", removed.error().message);
+  budget_.Settle(0, -static_cast<int64_t>(allocated));
   core_.metrics.counter("cache.evicted_files").Add();
   return allocated;
 }
@@ -132,7 +135,7 @@ uint64_t FileData::PunchClean(const InodePtr& inode, const InodeRecord& record) 
     Transaction txn;
     if (!SaveBlocks(inode, txn).ok()) return 0;
     core_.Save(*inode, txn);
-    if (!core_.Commit(txn).ok()) return 0;
+    if (!core_.Commit(txn, KvDurability::kSync).ok()) return 0;
   }
   for (const ByteRange& range : clean) {
     if (!(*opened)->PunchHole(range.offset, range.length).ok()) break;
@@ -147,10 +150,37 @@ uint64_t FileData::PunchClean(const InodePtr& inode, const InodeRecord& record) 
   return before - std::min(before, inode->content.allocated_bytes);
 }
 
-void FileData::DeleteFile(Ino ino, uint64_t allocated_bytes) {
-  const Status removed = core_.files.Unlink(core_.DataPath(ino));
-  if (!removed.ok() && !removed.Is(Errc::kNotFound)) LogWarning("cache: ", removed.error().message);
-  budget_.Settle(0, -static_cast<int64_t>(allocated_bytes));
+void FileData::DeleteLater(Ino ino, uint64_t allocated_bytes) {
+  bool first = false;
+  {
+    MutexLock lock(recency_mu_);
+    first = pending_deletes_.empty();
+    pending_deletes_.emplace_back(ino, allocated_bytes);
+  }
+  // A full queue has a task in it that will see this one too.
+  if (first && deleter_ != nullptr) [[maybe_unused]] const bool queued = deleter_->TrySubmit([this] { DeletePending(); });
+}
+
+void FileData::DeletePending() {
+  std::vector<std::pair<Ino, uint64_t>> given_up;
+  {
+    MutexLock lock(recency_mu_);
+    given_up.swap(pending_deletes_);
+  }
+  if (given_up.empty()) return;
+  {
+    MutexLock lock(core_.mu);
+    const Status synced = core_.db->Sync();
+    if (!synced.ok()) {
+      LogError("the cache database: ", synced.error().message);
+      return;
+    }
+  }
+  for (const auto& [ino, allocated_bytes] : given_up) {
+    const Status removed = core_.files.Unlink(core_.DataPath(ino));
+    if (!removed.ok() && !removed.Is(Errc::kNotFound)) LogWarning("cache: ", removed.error().message);
+    budget_.Settle(0, -static_cast<int64_t>(allocated_bytes));
+  }
 }
 
 void FileData::Discard(const InodePtr& inode) {
@@ -163,11 +193,27 @@ void FileData::Discard(const InodePtr& inode) {
     inode->content.exists = false;
     inode->content.allocated_bytes = 0;
   }
-  const Ino ino = inode->ino;
-  DropUse(ino);
-  if (deleter_ == nullptr || !deleter_->TrySubmit([this, ino, allocated] { DeleteFile(ino, allocated); })) {
-    DeleteFile(ino, allocated);
+  DropUse(inode->ino);
+  DeleteLater(inode->ino, allocated);
+}
+
+Status FileData::Forget(const InodePtr& inode, Transaction& txn) {
+  RETURN_IF_ERROR(core_.db->RemoveBlocks(txn, inode->ino, inode->in_meta));
+  MutexLock lock(inode->content.mu);
+  InodeContent& content = inode->content;
+  content.blocks = BlockMap();
+  content.file.reset();
+  // The bytes of before would be taken for those of the object.
+  if (content.exists || !content.loaded) {
+    const Status removed = core_.files.Unlink(core_.DataPath(inode->ino));
+    if (!removed.ok() && !removed.Is(Errc::kNotFound)) return removed;
   }
+  budget_.Settle(0, -static_cast<int64_t>(content.allocated_bytes));
+  content.exists = false;
+  content.name_synced = false;
+  content.allocated_bytes = 0;
+  content.loaded = true;
+  return {};
 }
 
 // All of them at once and durably, so that a cache file's name is durable when its own directory is synced.

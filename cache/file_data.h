@@ -62,6 +62,11 @@ class FileData {
   SpaceBudget& budget() { return budget_; }
   // Under Core::mu: the cache file of an inode that is gone is deleted soon.
   void Discard(const InodePtr& inode);
+  // Under Core::mu, gate not held by a writer: the inode has no cached bytes any more.
+  Status Forget(const InodePtr& inode, Transaction& txn);
+  // Deletes the files that were given up, once what gave them up is durable: a power loss must not bring back a record whose
+  // bytes are gone.
+  void DeletePending();
 
  private:
   struct Snapshot {
@@ -98,13 +103,14 @@ class FileData {
   uint64_t PunchClean(const InodePtr& inode, const InodeRecord& record);
   void NoteUse(Ino ino);
   void DropUse(Ino ino);
-  void DeleteFile(Ino ino, uint64_t allocated_bytes);
+  void DeleteLater(Ino ino, uint64_t allocated_bytes);
 
   Core& core_;
   SpaceBudget budget_;
   Mutex recency_mu_;
   std::list<Ino> recency_ GUARDED_BY(recency_mu_);  // files with cached bytes, least recently used first
   std::unordered_map<Ino, std::list<Ino>::iterator> places_ GUARDED_BY(recency_mu_);
+  std::vector<std::pair<Ino, uint64_t>> pending_deletes_ GUARDED_BY(recency_mu_);
   std::unique_ptr<ThreadPool> deleter_;  // null without background threads
 };
 

@@ -55,6 +55,7 @@ struct Inode {
   bool queued = false;
   bool stepping = false;       // a step of it is under way
   bool urgent = false;         // somebody waits for it
+  bool as_recovered = false;   // unchanged since a power loss: the bucket may be ahead of it
   bool must_evacuate = false;  // its origin's key is wanted by another inode
   int64_t due_ns = 0;
   int64_t dirty_since_ns = 0;

@@ -56,6 +56,7 @@ struct InodeRecord {
   uint64_t operation = 0;          // number of the last step sent for it; in x-amz-meta-pailfs-op
   Ino holds = 0;
   bool held = false;
+  uint64_t changed_epoch = 0;
 
   bool IsDirectory() const { return S_ISDIR(mode); }
   bool IsRegular() const { return S_ISREG(mode); }

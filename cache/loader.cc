@@ -137,7 +137,7 @@ Status Loader::AddEntry(Ino dir, const Found& found, const std::string& prefix, 
   }
   InodeRecord record;
   if (found.is_directory) {
-    ASSIGN_OR_RETURN(const Ino ino, core_.NumberOf(key, "", 0, txn));
+    ASSIGN_OR_RETURN(const Ino ino, core_.NumberOf(key, "", 0));
     if (found.has_object) {
       record = RecordOf(found.info, ino, dir, found.name);
       record.mode = (record.mode & 07777) | S_IFDIR;
@@ -145,7 +145,7 @@ Status Loader::AddEntry(Ino dir, const Found& found, const std::string& prefix, 
       record = DefaultDirectory(ino, dir, found.name);
     }
   } else {
-    ASSIGN_OR_RETURN(const Ino ino, core_.NumberOf(key, found.info.etag, found.info.last_modified_us, txn));
+    ASSIGN_OR_RETURN(const Ino ino, core_.NumberOf(key, found.info.etag, found.info.last_modified_us));
     record = RecordOf(found.info, ino, dir, found.name);
   }
   core_.db->PutInode(txn, record, /*in_meta=*/false);

@@ -103,7 +103,7 @@ Result<InodePtr> Engine::MakeLocked(Ino parent, std::string_view name, const New
 
   Transaction txn;
   InodeRecord record;
-  record.ino = core_.NewNumber(txn);
+  record.ino = core_.NewNumber();
   record.parent = parent;
   record.name = std::string(name);
   record.mode = inode.mode;

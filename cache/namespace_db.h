@@ -10,7 +10,7 @@
 //   K key          -> ino: the object at `key` is the origin of an inode that is not at `key`   meta
 //   V prefix       -> ino: directory moved away from `prefix`; its descendants are not in K yet  meta
 //   F dir hash name -> ino: this dentry (and, unless 0, inode) must still leave listing          meta
-//   S name         scalars: next inode number, operation number, mount id, boot id, source, …    meta
+//   S mount_id     of this cache directory, in x-amz-meta-pailfs-op                               meta
 //
 // Order of writes between the two: what leaves listing is noted in meta first (F); what enters listing is there before it
 // leaves meta. So a crash between the two writes is mended by ReplayListingRemovals.

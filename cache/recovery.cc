@@ -20,14 +20,27 @@ constexpr std::string_view kBootIdPath = "/proc/sys/kernel/random/boot_id";
 
 std::string BootId(FileSystem& files) {
   auto id = ReadFile(files, std::string(kBootIdPath));
-  return id.ok() ? *id : std::string("unknown");
+  return id.ok() ? id->substr(0, id->find('\n')) : std::string("unknown");
 }
 
-Result<uint64_t> ScalarNumber(const NamespaceDb& db, std::string_view name, uint64_t fallback) {
-  ASSIGN_OR_RETURN(const auto value, db.Scalar(name));
-  if (!value) return fallback;
-  if (value->size() != 8) return Error{Errc::kCorrupt, "a number of the cache database is damaged"};
-  return GetBig64(*value);
+// The file BOOT: under which boot the directory is in use, or "clean" after an orderly end; and how often it was opened.
+struct Boot {
+  std::string id;
+  uint64_t epoch = 0;
+};
+
+Result<Boot> ReadBoot(FileSystem& files, const std::string& path) {
+  const auto text = ReadFile(files, path);
+  if (text.Is(Errc::kNotFound)) return Boot{std::string(kCleanBoot), 0};
+  if (!text.ok()) return text.error();
+  const size_t line = text->find('\n');
+  const auto epoch = line == std::string::npos ? std::nullopt : ParseUint(std::string_view(*text).substr(line + 1));
+  if (!epoch) return Error{Errc::kCorrupt, StrCat(path, " is damaged; move the cache directory aside and mount again")};
+  return Boot{text->substr(0, line), *epoch};
+}
+
+Status WriteBoot(FileSystem& files, const std::string& path, const Boot& boot) {
+  return WriteFileDurably(files, path, StrCat(boot.id, '\n', boot.epoch));
 }
 
 }  // namespace
@@ -51,7 +64,9 @@ Status Engine::OpenFormat() {
 
 Status Engine::MarkShutDown() {
   RETURN_IF_ERROR(core_.files.SyncAll(core_.options.directory));
-  return WriteFileDurably(core_.files, core_.options.directory + "/BOOT", kCleanBoot);
+  const std::string path = core_.options.directory + "/BOOT";
+  ASSIGN_OR_RETURN(const Boot boot, ReadBoot(core_.files, path));
+  return WriteBoot(core_.files, path, {std::string(kCleanBoot), boot.epoch});
 }
 
 Status Engine::Open() {
@@ -59,15 +74,18 @@ Status Engine::Open() {
   const std::string& directory = core_.options.directory;
   const std::string boot_path = directory + "/BOOT";
   const std::string boot_id = BootId(core_.files);
-  const auto last_boot = ReadFile(core_.files, boot_path);
-  if (!last_boot.ok() && !last_boot.Is(Errc::kNotFound)) return last_boot.error();
-  // BOOT names the boot under which the directory is in use, "clean" after an orderly shutdown.
-  const bool after_power_loss = last_boot.ok() && *last_boot != boot_id && *last_boot != kCleanBoot;
+  ASSIGN_OR_RETURN(const Boot last_boot, ReadBoot(core_.files, boot_path));
+  const bool after_power_loss = last_boot.id != boot_id && last_boot.id != kCleanBoot;
   if (after_power_loss) {
     LogWarning("cache ", directory, " was in use when the machine went down; recovering");
     RETURN_IF_ERROR(DiscardListing(core_.files, directory));
   }
-  RETURN_IF_ERROR(WriteFileDurably(core_.files, boot_path, boot_id));
+  const Boot boot{boot_id, last_boot.epoch + 1};
+  RETURN_IF_ERROR(WriteBoot(core_.files, boot_path, boot));
+  {
+    MutexLock lock(core_.mu);
+    core_.StartEpoch(boot.epoch);
+  }
   auto opened = NamespaceDb::Open(core_.files, directory);
   if (!opened.ok()) {
     if (!opened.Is(Errc::kCorrupt)) return std::move(opened).error();
@@ -97,10 +115,6 @@ Status Engine::RecoverTree(bool after_power_loss) {
       core_.db->PutScalar(txn, "mount_id", core_.mount_id);
       RETURN_IF_ERROR(core_.Commit(txn, KvDurability::kSync));
     }
-    ASSIGN_OR_RETURN(core_.next_number, ScalarNumber(*core_.db, "next_number", kRootIno + 1));
-    core_.number_limit = core_.next_number;
-    ASSIGN_OR_RETURN(core_.next_operation, ScalarNumber(*core_.db, "next_operation", 1));
-    core_.operation_limit = core_.next_operation;
     ASSIGN_OR_RETURN(const auto moved, core_.db->MovedPrefixes());
     core_.moved_prefixes = {moved.begin(), moved.end()};
     RETURN_IF_ERROR(core_.db->VisitTombstones("", [this](std::string_view, const Tombstone&) NO_THREAD_SAFETY_ANALYSIS {
@@ -152,6 +166,7 @@ Status Engine::RecoverTree(bool after_power_loss) {
       continue;
     }
     inode->last_change_ns = core_.clock.MonotonicNs();
+    inode->as_recovered = after_power_loss;
     core_.UpdateQueue(inode);
     RETURN_IF_ERROR(core_.SettleIfClean(inode));
   }
@@ -182,6 +197,8 @@ Status Engine::UndoUnsyncedReplacement(const InodePtr& inode) {
     old.held = false;
     old.parent = dir;
     old.name = name;
+    const auto target = core_.TargetKey(**replaced);
+    if (old.origin && target.ok() && old.origin->key == *target) core_.db->RemoveDisplaced(txn, *target);
     core_.db->PutDentry(txn, dir, {old.name, old.ino, old.mode & S_IFMT}, /*in_meta=*/true);
     core_.Save(**replaced, txn);
     ASSIGN_OR_RETURN(const InodePtr parent, core_.Get(dir));
@@ -191,12 +208,32 @@ Status Engine::UndoUnsyncedReplacement(const InodePtr& inode) {
   return core_.Commit(txn, KvDurability::kSync);
 }
 
+// Clean and in its place: the bucket may have gone on since the state that survived, so it is asked again.
+Status Engine::ForgetClean(const InodePtr& inode) {
+  const InodeRecord& record = inode->record;
+  Transaction txn;
+  ASSIGN_OR_RETURN(const InodePtr parent, core_.Get(record.parent));
+  --parent->meta_children;
+  RETURN_IF_ERROR(core_.db->RemoveDentry(txn, record.parent, record.name));
+  RETURN_IF_ERROR(core_.db->RemoveInode(txn, inode->ino));
+  core_.db->RemoveDisplaced(txn, record.origin->key);
+  const Status removed = core_.files.Unlink(core_.DataPath(inode->ino));
+  if (!removed.ok() && !removed.Is(Errc::kNotFound)) return removed;
+  inode->freed = true;
+  core_.ForgetCached(inode->ino);
+  return core_.Commit(txn);
+}
+
 Status Engine::RecoverContent(const InodePtr& inode, bool after_power_loss) {
   InodeRecord& record = inode->record;
   if (!record.IsRegular()) return {};
   const auto stat = core_.files.Stat(core_.DataPath(inode->ino));
   if (!stat.ok() && !stat.Is(Errc::kNotFound)) return stat.error();
   Transaction txn;
+  const auto target = record.parent != 0 ? core_.TargetKey(*inode) : Result<std::string>(std::string());
+  const bool in_place = record.parent != 0 && record.holds == 0 && !record.attributes_dirty && record.origin &&
+                        target.ok() && !core_.IsDisplaced(*inode, *target);
+  if (after_power_loss && in_place && !record.content_dirty) return ForgetClean(inode);
   if (!record.content_dirty) {
     if (after_power_loss || !stat.ok()) {
       record.complete = false;
@@ -209,9 +246,9 @@ Status Engine::RecoverContent(const InodePtr& inode, bool after_power_loss) {
   if (after_power_loss && record.synced_generation == 0 && record.parent != 0) {
     if (record.holds != 0) return UndoUnsyncedReplacement(inode);
     if (record.origin && !record.origin->superseded) {
-      ASSIGN_OR_RETURN(const std::string target, core_.TargetKey(*inode));
       LogWarning("changes to ", core_.PathOf(*inode), " that had not been synced were lost when the machine went down");
       // The object is what we know for certain.
+      if (in_place) return ForgetClean(inode);
       record.content_dirty = false;
       record.complete = false;
       record.size = record.origin->limit = record.origin->size;

@@ -238,14 +238,44 @@ Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& 
   if (token != nullptr && *token == core_.OperationToken(step.record.ino, step.operation)) {
     return Outcome{{info->etag, info->version_id, info->last_modified_us}, info->size_bytes};
   }
-  if (token != nullptr && token->starts_with(StrCat(core_.mount_id, ".", step.record.ino, "."))) {
-    // Our own earlier request, whose answer we never saw: the newer step replaces it.
+  if (token != nullptr && token->starts_with(StrCat(core_.mount_id, "."))) {
     MutexLock lock(core_.mu);
+    const auto operation = ParseUint(token->substr(token->rfind('.') + 1));
+    if (step.inode->as_recovered && operation && *operation > step.previous_operation &&
+        *operation >> kEpochShift >= step.record.changed_epoch) {
+      RETURN_IF_ERROR(AdoptObject(step, *info));
+      return Error{Errc::kCancelled, "the bucket is ahead"};
+    }
+    // Our own request, whose answer we never saw or forgot: the newer step replaces it.
     step.inode->replaces_etag = info->etag;
     return Error{Errc::kUnavailable, "an earlier upload of ours is replaced"};
   }
   if (error.code == Errc::kAmbiguous) return Error{Errc::kUnavailable, error.message};
   return error;
+}
+
+Status WriteBack::AdoptObject(const Step& step, const ObjectInfo& info) {
+  Inode& inode = *step.inode;
+  InodeRecord& record = inode.record;
+  const std::optional<Origin> old = record.origin;
+  InodeRecord adopted = loader_.RecordOf(info, record.ino, record.parent, record.name);
+  if ((adopted.mode & S_IFMT) != (record.mode & S_IFMT)) return {};
+  adopted.operation = step.operation;
+  adopted.subdirectories = record.subdirectories;
+  adopted.content_generation = record.content_generation + 1;
+  Transaction txn;
+  RETURN_IF_ERROR(data_.Forget(step.inode, txn));
+  if (old && old->key != step.key) RETURN_IF_ERROR(core_.AddTombstone(*old, txn));
+  ASSIGN_OR_RETURN(const auto tombstone, core_.db->FindTombstone(step.key));
+  if (tombstone) {
+    core_.db->RemoveTombstone(txn, step.key);
+    --core_.tombstones;
+  }
+  record = std::move(adopted);
+  RETURN_IF_ERROR(core_.ReleaseHeld(step.inode, txn));
+  core_.Save(inode, txn);
+  LogInfo(core_.PathOf(inode), ": the bucket has a newer state than the cache had after the power loss");
+  return core_.Commit(txn);
 }
 
 Status WriteBack::MoveOrigin(const Step& step, const Outcome& outcome, Transaction& txn) {
@@ -323,7 +353,7 @@ Status WriteBack::ApplyFailure(const Step& step, const Error& error) {
   if (error.code == Errc::kCancelled) {
     ++inode.aborted_uploads;
     core_.UpdateQueue(step.inode);
-    return {};
+    return core_.SettleIfClean(step.inode);
   }
   if (error.code == Errc::kPreconditionFailed && step.kind != Kind::kEvacuate) return MakeConflictCopy(step);
   if (error.code == Errc::kNotFound && step.kind == Kind::kCopy && inode.record.complete) {

@@ -59,6 +59,7 @@ void WriteBack::Run() {
 Result<bool> WriteBack::RunOne(const OpContext& ctx, bool ignore_delay) {
   ASSIGN_OR_RETURN(const bool expanded, ExpandMove(ctx));
   if (expanded) return true;
+  if (!core_.options.background) data_.DeletePending();
   std::optional<Step> step;
   {
     MutexLock lock(core_.mu);
@@ -169,7 +170,8 @@ Result<std::optional<WriteBack::Step>> WriteBack::PlanStep(const InodePtr& inode
   step.attribute_generation = inode->attribute_generation;
   step.insist = core_.pressure > 0 || inode->urgent || core_.flushers > 0 || inode->aborted_uploads >= kAbortsBeforeInsisting;
   Transaction txn;
-  step.operation = core_.NewOperation(txn);
+  step.previous_operation = inode->record.operation;
+  step.operation = core_.next_operation++;
   inode->record.operation = step.operation;
   step.record.operation = step.operation;
   core_.Save(*inode, txn);
@@ -223,6 +225,8 @@ Status WriteBack::FlushAll(const OpContext& ctx, const std::function<void()>& pr
     lock.Lock();
   }
   --core_.flushers;
+  // Else a power loss would show an older state than the bucket has.
+  if (outcome.ok()) outcome = core_.db->Sync();
   return outcome;
 }
 

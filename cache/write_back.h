@@ -12,6 +12,7 @@
 
 #include "cache/core.h"
 #include "cache/file_data.h"
+#include "cache/loader.h"
 #include "cache/upload_plan.h"
 
 namespace pailfs::cache {
@@ -19,7 +20,7 @@ namespace pailfs::cache {
 // Thread-safe.
 class WriteBack {
  public:
-  WriteBack(Core& core, FileData& data) : core_(core), data_(data) {}
+  WriteBack(Core& core, FileData& data, const Loader& loader) : core_(core), data_(data), loader_(loader) {}
   ~WriteBack() { Stop(); }
 
   void Start();
@@ -51,6 +52,7 @@ class WriteBack {
     std::string key;
     Conditions conditions;
     uint64_t operation = 0;
+    uint64_t previous_operation = 0;  // of the last step that the database knows of
     uint64_t content_generation = 0;
     uint64_t attribute_generation = 0;
     bool insist = false;  // writers wait for the upload rather than interrupt it
@@ -86,6 +88,8 @@ class WriteBack {
   Result<Outcome> Resolve(const OpContext& ctx, const Step& step, Error error);
 
   // --- applying (under the mutex) ---
+  // Takes what the bucket has of the inode, which is newer than what a power loss left us.
+  Status AdoptObject(const Step& step, const ObjectInfo& info);
   Status ApplySuccess(const Step& step, const Outcome& outcome);
   Status ApplyFailure(const Step& step, const Error& error);
   Status MakeConflictCopy(const Step& step);
@@ -102,6 +106,7 @@ class WriteBack {
 
   Core& core_;
   FileData& data_;
+  const Loader& loader_;
   std::stop_source stop_;
   std::vector<std::thread> threads_;
   bool expanding_ = false;  // guarded by Core::mu
