@@ -128,6 +128,67 @@ TEST(KvPowerLoss, LogsThatWereSwitchedAreSyncedToo) {
   EXPECT_EQ(batches.Check(**db), 500U);
 }
 
+TEST(KvPowerLoss, AtEveryCallOfAReopening) {
+  SeededRandom random(4);
+  const NumberedBatches batches(4);
+  for (uint64_t calls = 0;; ++calls) {
+    SCOPED_TRACE(StrCat("power lost at call ", calls));
+    FaultyFileSystem fs;
+    ASSERT_TRUE(MakeDirectories(fs, "/var").ok());
+    {
+      auto db = KvStore::Open(fs, kPath, SmallOptions()).value();
+      for (uint64_t n = 1; n <= 20; ++n) {
+        KvBatch batch;
+        batches.Fill(batch, n);
+        ASSERT_TRUE(db->Write(batch, KvDurability::kNoSync).ok());
+      }
+    }
+    fs.Inject({.let_pass = calls, .cut_power = true});
+    const bool reopened = KvStore::Open(fs, kPath, SmallOptions()).ok();
+    const bool power_was_lost = !fs.powered();
+    fs.ClearFaults();
+    fs.CutPower();
+    fs.Restart(Survival::kRandom, random);
+    auto db = KvStore::Open(fs, kPath, SmallOptions());
+    ASSERT_TRUE(db.ok()) << db.error().message;
+    EXPECT_EQ(batches.Check(**db), 20U);
+    if (testing::Test::HasFailure() || !power_was_lost) {
+      EXPECT_TRUE(reopened);
+      EXPECT_GT(calls, 10U);
+      break;
+    }
+  }
+}
+
+TEST(KvPowerLoss, ATornManifestIsNoDamage) {
+  FaultyFileSystem fs;
+  ASSERT_TRUE(fs.MakeDirectory("/var").ok());
+  const NumberedBatches batches(6);
+  {
+    auto db = KvStore::Open(fs, kPath, SmallOptions()).value();
+    KvBatch batch;
+    batches.Fill(batch, 1);
+    ASSERT_TRUE(db->Write(batch, KvDurability::kSync).ok());
+  }
+  const std::string current = ReadFile(fs, StrCat(kPath, "/CURRENT")).value();
+  const std::string manifest = StrCat(kPath, '/', current.substr(0, current.size() - 1));
+  const std::string content = ReadFile(fs, manifest).value();
+  {
+    // A record of 1,000 bytes of which only the first sector came to the disk.
+    ASSERT_LT(content.size(), 500U);
+    std::string torn("\x01\x02\x03\x04\xE8\x03\x01", 7);
+    torn.resize(512 - content.size(), 'x');
+    torn.resize(7 + 1000, '\0');
+    auto file = fs.Open(manifest, OpenMode::kReadWrite).value();
+    ASSERT_TRUE(file->WriteAt(content.size(), AsBytes(torn)).ok());
+  }
+  {
+    auto db = KvStore::Open(fs, kPath, SmallOptions());
+    ASSERT_TRUE(db.ok()) << db.error().message;
+    EXPECT_EQ(batches.Check(**db), 1U);
+  }
+}
+
 class IntactLogBytesTest : public testing::Test {
  protected:
   // A log of `records` batches of about `bytes` each, and where each of them ends.
