@@ -11,6 +11,8 @@
 namespace pailfs::cache {
 namespace {
 
+// Numbers of inodes and operations: the epoch above, a counter below.
+constexpr int kEpochShift = 40;
 constexpr uint64_t kLocalNumberBit = 1ULL << 63;
 constexpr size_t kTrimAttempts = 16;
 // A file that is open for writing is uploaded only after it has been left alone for this long, or has been dirty for so long.
@@ -242,7 +244,7 @@ Status Core::MarkChanged(const InodePtr& inode, Change change, Transaction& txn)
   inode->last_change_ns = clock.MonotonicNs();
   inode->failures = 0;
   inode->as_recovered = false;
-  record.changed_epoch = next_operation >> kEpochShift;
+  record.changed_operation = next_operation;
   RETURN_IF_ERROR(EnterMeta(inode, txn));
   Save(*inode, txn);
   UpdateQueue(inode);

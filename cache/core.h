@@ -32,9 +32,6 @@ namespace pailfs::cache {
 inline constexpr std::string_view kReservedSegment = ".pailfs";
 inline constexpr std::string_view kReservedPrefix = ".pailfs/";
 
-// Numbers of inodes and operations: the epoch above, a counter below.
-inline constexpr int kEpochShift = 40;
-
 enum class Change : uint8_t { kContent, kAttributes, kPlace };
 
 class Core {

@@ -113,7 +113,7 @@ std::string Serialize(std::string_view row_key, const InodeRecord& record) {
   message.set_operation(record.operation);
   message.set_holds(record.holds);
   message.set_held(record.held);
-  message.set_changed_epoch(record.changed_epoch);
+  message.set_changed_operation(record.changed_operation);
   return Seal(row_key, message);
 }
 
@@ -148,7 +148,7 @@ Result<InodeRecord> ParseInode(std::string_view row_key, Ino ino, std::string_vi
   record.operation = message.operation();
   record.holds = message.holds();
   record.held = message.held();
-  record.changed_epoch = message.changed_epoch();
+  record.changed_operation = message.changed_operation();
   return record;
 }
 

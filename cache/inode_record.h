@@ -56,7 +56,7 @@ struct InodeRecord {
   uint64_t operation = 0;          // number of the last step sent for it; in x-amz-meta-pailfs-op
   Ino holds = 0;
   bool held = false;
-  uint64_t changed_epoch = 0;
+  uint64_t changed_operation = 0;  // steps of any inode from this one on were sent after its last change
 
   bool IsDirectory() const { return S_ISDIR(mode); }
   bool IsRegular() const { return S_ISREG(mode); }

@@ -241,8 +241,7 @@ Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& 
   if (token != nullptr && token->starts_with(StrCat(core_.mount_id, "."))) {
     MutexLock lock(core_.mu);
     const auto operation = ParseUint(token->substr(token->rfind('.') + 1));
-    if (step.inode->as_recovered && operation && *operation > step.previous_operation &&
-        *operation >> kEpochShift >= step.record.changed_epoch) {
+    if (step.inode->as_recovered && operation && *operation >= step.record.changed_operation) {
       RETURN_IF_ERROR(AdoptObject(step, *info));
       return Error{Errc::kCancelled, "the bucket is ahead"};
     }

@@ -170,7 +170,6 @@ Result<std::optional<WriteBack::Step>> WriteBack::PlanStep(const InodePtr& inode
   step.attribute_generation = inode->attribute_generation;
   step.insist = core_.pressure > 0 || inode->urgent || core_.flushers > 0 || inode->aborted_uploads >= kAbortsBeforeInsisting;
   Transaction txn;
-  step.previous_operation = inode->record.operation;
   step.operation = core_.next_operation++;
   inode->record.operation = step.operation;
   step.record.operation = step.operation;

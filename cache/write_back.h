@@ -52,7 +52,6 @@ class WriteBack {
     std::string key;
     Conditions conditions;
     uint64_t operation = 0;
-    uint64_t previous_operation = 0;  // of the last step that the database knows of
     uint64_t content_generation = 0;
     uint64_t attribute_generation = 0;
     bool insist = false;  // writers wait for the upload rather than interrupt it
