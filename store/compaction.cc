@@ -250,4 +250,6 @@ Result<CompactionResult> StoreCore::Compact(int dead_percent) {
   return result;
 }
 
+Result<CompactionResult> EmbeddedStore::Compact(int dead_percent) { return core_->Compact(dead_percent); }
+
 }  // namespace pailfs::store

@@ -36,6 +36,7 @@ struct BucketFactory {
   std::string name;  // letters and digits
   // A new bucket whose least part is kTestMinPartBytes.
   std::function<std::unique_ptr<BucketUnderTest>(VersioningState)> make;
+  bool slow = false;  // waits for a disk: runs in one state only
 };
 
 struct BucketKind {
@@ -46,7 +47,7 @@ void PrintTo(const BucketKind& kind, std::ostream* out);
 
 // For INSTANTIATE_TEST_SUITE_P.
 std::string KindName(const testing::TestParamInfo<BucketKind>& info);
-// Every factory with every one of the states.
+// Every factory with every one of the states; slow ones with the last of them only.
 std::vector<BucketKind> BucketKinds(const std::vector<VersioningState>& states);
 
 // Tests in this fixture hold whatever the bucket's versioning is.

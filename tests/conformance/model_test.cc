@@ -359,8 +359,8 @@ TEST_P(ModelTest, RandomOperationsAgreeWithTheReference) {
 }  // namespace
 
 INSTANTIATE_TEST_SUITE_P(All, ModelTest,
-                         testing::ValuesIn(BucketKinds({VersioningState::kOff, VersioningState::kEnabled,
-                                                        VersioningState::kSuspended})),
+                         testing::ValuesIn(BucketKinds({VersioningState::kOff, VersioningState::kSuspended,
+                                                        VersioningState::kEnabled})),
                          KindName);
 
 }  // namespace pailfs::conformance

@@ -113,8 +113,8 @@ TEST_P(RenameStoreTest, APrefixRenameThatMakesAKeyTooLongChangesNothing) {
 }  // namespace
 
 INSTANTIATE_TEST_SUITE_P(All, RenameStoreTest,
-                         testing::ValuesIn(BucketKinds({VersioningState::kOff, VersioningState::kEnabled,
-                                                        VersioningState::kSuspended})),
+                         testing::ValuesIn(BucketKinds({VersioningState::kOff, VersioningState::kSuspended,
+                                                        VersioningState::kEnabled})),
                          KindName);
 
 }  // namespace pailfs::conformance
