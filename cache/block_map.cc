@@ -9,12 +9,20 @@ namespace {
 constexpr uint64_t kSegments = uint64_t{1} << 32;
 constexpr uint64_t kMaxBlocks = kSegments * BlockMap::kBlocksPerSegment;
 
-uint32_t SegmentOf(uint64_t block) { return static_cast<uint32_t>(block / BlockMap::kBlocksPerSegment); }
-size_t WordOf(uint64_t block) { return static_cast<size_t>(block % BlockMap::kBlocksPerSegment / 64); }
-uint64_t BitOf(uint64_t block) { return uint64_t{1} << (block % 64); }
+uint32_t SegmentOf(uint64_t block) {
+  return static_cast<uint32_t>(block / BlockMap::kBlocksPerSegment);
+}
+size_t WordOf(uint64_t block) {
+  return static_cast<size_t>(block % BlockMap::kBlocksPerSegment / 64);
+}
+uint64_t BitOf(uint64_t block) {
+  return uint64_t{1} << (block % 64);
+}
 
 // The lowest `count` bits; count <= 64.
-uint64_t LowBits(uint64_t count) { return count == 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1; }
+uint64_t LowBits(uint64_t count) {
+  return count == 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1;
+}
 
 }  // namespace
 
@@ -66,7 +74,9 @@ void BlockMap::ClearAllDirty() {
               [](Segment& segment, size_t word, uint64_t) { segment.planes[kDirty][word] = 0; });
 }
 
-void BlockMap::KeepOnlyDirty() { ClearPresent(0, kMaxBlocks); }
+void BlockMap::KeepOnlyDirty() {
+  ClearPresent(0, kMaxBlocks);
+}
 
 void BlockMap::Truncate(uint64_t blocks) {
   ForEachWord(blocks, kMaxBlocks, /*create=*/false, [](Segment& segment, size_t word, uint64_t bits) {

@@ -1,8 +1,8 @@
-// Presence and dirtiness of one file's cached bytes, in blocks of 128 KiB. Kept and stored in segments of 512 blocks (64 MiB
-// of file), so that memory and database rows are proportional to what was touched.
+// Presence and dirtiness of one file's cached bytes, in blocks of 128 KiB. Kept and stored in segments of 512 blocks
+// (64 MiB of file), so that memory and database rows are proportional to what was touched.
 //
-// Invariant: a dirty block is present. Dirty bytes exist nowhere else, so nothing but ClearAllDirty and Truncate makes a dirty
-// block anything else.
+// Invariant: a dirty block is present. Dirty bytes exist nowhere else, so nothing but ClearAllDirty and Truncate makes
+// a dirty block anything else.
 #pragma once
 
 #include <array>
@@ -59,8 +59,8 @@ class BlockMap {
   };
 
   bool Test(uint64_t block, Plane plane) const;
-  // Applies change(segment, word, bits of the word that are in the range) to every word of the range, in the segments that
-  // exist or, with `create`, in all; notes which changed.
+  // Applies change(segment, word, bits of the word that are in the range) to every word of the range, in the segments
+  // that exist or, with `create`, in all; notes which changed.
   template <typename Change>
   void ForEachWord(uint64_t first, uint64_t end, bool create, Change change);
 

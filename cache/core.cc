@@ -225,6 +225,13 @@ Status Core::EnterMeta(const InodePtr& inode, Transaction& txn) {
   return {};
 }
 
+void Core::NoteChanged(Inode& inode) {
+  inode.last_change_ns = clock.MonotonicNs();
+  inode.failures = 0;
+  inode.as_recovered = false;
+  inode.record.changed_operation = next_operation;
+}
+
 Status Core::MarkChanged(const InodePtr& inode, Change change, Transaction& txn) {
   InodeRecord& record = inode->record;
   switch (change) {
@@ -241,10 +248,7 @@ Status Core::MarkChanged(const InodePtr& inode, Change change, Transaction& txn)
     case Change::kPlace:
       break;
   }
-  inode->last_change_ns = clock.MonotonicNs();
-  inode->failures = 0;
-  inode->as_recovered = false;
-  record.changed_operation = next_operation;
+  NoteChanged(*inode);
   RETURN_IF_ERROR(EnterMeta(inode, txn));
   Save(*inode, txn);
   UpdateQueue(inode);

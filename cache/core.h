@@ -82,6 +82,8 @@ class Core {
   // --- becoming dirty and clean ---
   // Notes the change, moves the inode's rows to meta and queues it for write-back.
   Status MarkChanged(const InodePtr& inode, Change change, Transaction& txn) REQUIRES(mu);
+  // The part of it that even a change of what is dirty already needs.
+  void NoteChanged(Inode& inode) REQUIRES(mu);
   // Its rows are in meta after this transaction, and so are those of its ancestors.
   Status EnterMeta(const InodePtr& inode, Transaction& txn) REQUIRES(mu);
   // Writes the inode's row where it belongs.

@@ -386,6 +386,7 @@ Status FileData::MarkBeforeChange(const InodePtr& inode, uint64_t offset, uint64
     RETURN_IF_ERROR(core_.MarkChanged(inode, Change::kContent, txn));
   } else {
     ++record.content_generation;
+    core_.NoteChanged(*inode);
   }
   if (bits_changed) RETURN_IF_ERROR(SaveBlocks(inode, txn));
   if (first_change || bits_changed) return core_.Commit(txn);

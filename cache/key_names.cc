@@ -17,8 +17,8 @@ constexpr std::string_view kLong = "%pailfs-long-";
 constexpr std::string_view kName = "%pailfs-name-";
 constexpr size_t kHashDigits = 32;
 
-// Segments that are literally such a name move up by one kName, those that are one kName above it by another, and so on: a
-// one-to-one mapping without a name that would be nobody's.
+// Segments that are literally such a name move up by one kName, those that are one kName above it by another, and so
+// on: a one-to-one mapping without a name that would be nobody's.
 bool LooksEscaped(std::string_view name) {
   while (name.starts_with(kName)) name.remove_prefix(kName.size());
   return IsReservedName(name);

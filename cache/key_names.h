@@ -1,7 +1,7 @@
-// Keys and names. A key segment (what stands between two '/') is a POSIX name when it is not empty, not "." or "..", and at
-// most 255 bytes; then it is shown as it is. Other segments, and an object "a" that stands beside keys "a/…", are shown under
-// escaped names: docs/FORMATS.md, "Escaped names". Within a directory no two objects or prefixes share a name, and every name
-// of up to 255 bytes stands for one segment.
+// Keys and names. A key segment (what stands between two '/') is a POSIX name when it is not empty, not "." or "..",
+// and at most 255 bytes; then it is shown as it is. Other segments, and an object "a" that stands beside keys "a/…",
+// are shown under escaped names: docs/FORMATS.md, "Escaped names". Within a directory no two objects or prefixes share
+// a name, and every name of up to 255 bytes stands for one segment.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 #include "cache/metadata_codec.h"
 
+#include <strings.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -7,7 +8,6 @@
 #include <charconv>
 #include <chrono>
 #include <cstdio>
-#include <strings.h>
 
 #include "base/hash.h"
 #include "base/str.h"
@@ -20,9 +20,8 @@ constexpr size_t kNsDigits = 9;
 constexpr uint64_t kMaxSymlinkBytes = 4095;  // Linux: PATH_MAX without its NUL
 
 constexpr std::array<std::string_view, 14> kOwnNames{
-    "mode", "uid", "gid", "mtime", "ctime", "atime", "rdev", "xattr",
-    "file-permissions", "file-owner", "file-group", "file-mtime", "file-atime",
-    "pailfs-op"};
+    "mode",       "uid",        "gid",        "mtime",      "ctime",    "atime", "rdev", "xattr", "file-permissions",
+    "file-owner", "file-group", "file-mtime", "file-atime", "pailfs-op"};
 
 bool Same(std::string_view a, std::string_view b) {
   return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
@@ -63,8 +62,10 @@ std::optional<uint32_t> ValidMode(std::optional<uint32_t> mode) {
     case S_IFIFO:
     case S_IFSOCK:
     case S_IFCHR:
-    case S_IFBLK: return mode;
-    default: return std::nullopt;
+    case S_IFBLK:
+      return mode;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -72,8 +73,8 @@ std::optional<uint32_t> OctalMode(const std::string* text) {
   return text == nullptr ? std::nullopt : ValidMode(Parse<uint32_t>(*text, 8));
 }
 
-// s3fs and geesefs write decimals; rclone writes octal digits under the same name, which make no mode when read as decimal:
-// "100644", "40755", "120777".
+// s3fs and geesefs write decimals; rclone writes octal digits under the same name, which make no mode when read as
+// decimal: "100644", "40755", "120777".
 std::optional<uint32_t> Mode(const std::string* text) {
   const auto mode = ValidMode(Number<uint32_t>(text));
   return mode ? mode : OctalMode(text);
@@ -100,8 +101,8 @@ std::optional<int64_t> Fraction(std::string_view digits) {
   return Parse<int64_t>(ns, 10);
 }
 
-// "1354040105", "1354040105.123456789", "-12.5". s3fs writes tv_sec, a point and tv_nsec in nine digits, so that its fraction
-// counts upwards before 1970 too; rclone writes a decimal number, without zeros at the end.
+// "1354040105", "1354040105.123456789", "-12.5". s3fs writes tv_sec, a point and tv_nsec in nine digits, so that its
+// fraction counts upwards before 1970 too; rclone writes a decimal number, without zeros at the end.
 std::optional<int64_t> Seconds(const std::string* text) {
   if (text == nullptr) return std::nullopt;
   const std::string_view all = *text;
@@ -182,8 +183,8 @@ std::string FormatSeconds(int64_t ns) {
 }
 
 bool IsPlain(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '_' || c == '.' ||
-         c == '~';
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '_' ||
+         c == '.' || c == '~';
 }
 
 std::string UrlEncode(std::string_view text) {
@@ -342,7 +343,8 @@ void EncodeMetadata(const PosixMetadata& posix, UserMetadata& metadata) {
   if (!posix.xattrs.empty()) set("xattr", EncodeXattrs(posix.xattrs));
 }
 
-uint32_t FileTypeOf(const PosixMetadata& posix, const ContentHeaders& headers, std::string_view key, uint64_t size_bytes) {
+uint32_t FileTypeOf(const PosixMetadata& posix, const ContentHeaders& headers, std::string_view key,
+                    uint64_t size_bytes) {
   if (key.ends_with('/')) return S_IFDIR;
   const uint32_t type = posix.mode.value_or(0) & S_IFMT;
   if (posix.is_symlink || type == S_IFLNK) {

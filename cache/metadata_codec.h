@@ -1,8 +1,8 @@
-// POSIX attributes in the user metadata of objects. Written in two dialects at once, that of s3fs (decimal mode, seconds with
-// a fraction) and that of the AWS file services (octal permissions, nanoseconds with "ns"); read in these and in those of
-// geesefs, rclone, gcsfuse, s3sync and Google's POSIX preservation, in this order where they contradict each other. Extended
-// attributes are those of s3fs; geesefs and goofys keep each as user metadata of its own, which cannot be told from anybody
-// else's and stays as it is. docs/FORMATS.md, "Object metadata".
+// POSIX attributes in the user metadata of objects. Written in two dialects at once, that of s3fs (decimal mode,
+// seconds with a fraction) and that of the AWS file services (octal permissions, nanoseconds with "ns"); read in these
+// and in those of geesefs, rclone, gcsfuse, s3sync and Google's POSIX preservation, in this order where they contradict
+// each other. Extended attributes are those of s3fs; geesefs and goofys keep each as user metadata of its own, which
+// cannot be told from anybody else's and stays as it is. docs/FORMATS.md, "Object metadata".
 #pragma once
 
 #include <cstdint>
@@ -31,15 +31,16 @@ struct PosixMetadata {
 // Never fails: what cannot be understood is left out. Names are compared without case.
 PosixMetadata DecodeMetadata(const UserMetadata& metadata, const ContentHeaders& headers, std::string_view key,
                              uint64_t size_bytes);
-// Replaces our names in `metadata`, which DecodeMetadata believes first, and leaves all others as they are. The body of a
-// symbolic link is its target; `symlink_target` and `is_symlink` are not written.
+// Replaces our names in `metadata`, which DecodeMetadata believes first, and leaves all others as they are. The body of
+// a symbolic link is its target; `symlink_target` and `is_symlink` are not written.
 void EncodeMetadata(const PosixMetadata& posix, UserMetadata& metadata);
 // True for the names that EncodeMetadata replaces.
 bool IsPosixMetadataName(std::string_view name);
 
-// S_IFREG, S_IFDIR, S_IFLNK, … of an object. Metadata is believed only where it hides nothing: an object with a body is a
-// file (or a symbolic link, if the body can be a target), a link without a target is a file.
-uint32_t FileTypeOf(const PosixMetadata& posix, const ContentHeaders& headers, std::string_view key, uint64_t size_bytes);
+// S_IFREG, S_IFDIR, S_IFLNK, … of an object. Metadata is believed only where it hides nothing: an object with a body is
+// a file (or a symbolic link, if the body can be a target), a link without a target is a file.
+uint32_t FileTypeOf(const PosixMetadata& posix, const ContentHeaders& headers, std::string_view key,
+                    uint64_t size_bytes);
 
 // About what everything but the extended attributes takes of the user metadata.
 inline constexpr uint64_t kOtherMetadataBytes = 640;

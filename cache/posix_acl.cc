@@ -59,16 +59,25 @@ bool IsWellFormed(const std::vector<Entry>& entries) {
     if ((entry.permissions & ~7) != 0 || entry.tag < last) return false;
     last = entry.tag;
     switch (entry.tag) {
-      case kUserObject: ++owners; break;
-      case kGroupObject: ++groups; break;
-      case kMask: ++masks; break;
-      case kOther: ++others; break;
+      case kUserObject:
+        ++owners;
+        break;
+      case kGroupObject:
+        ++groups;
+        break;
+      case kMask:
+        ++masks;
+        break;
+      case kOther:
+        ++others;
+        break;
       case kUser:
       case kGroup:
         if (entry.id == UINT32_MAX) return false;
         named = true;
         break;
-      default: return false;
+      default:
+        return false;
     }
   }
   return owners == 1 && groups == 1 && others == 1 && masks <= 1 && (!named || masks == 1);
@@ -106,7 +115,9 @@ uint32_t ModeBits(std::vector<Entry>& entries) {
          static_cast<uint32_t>(GroupClass(entries).permissions) << 3 | Find(entries, kOther)->permissions;
 }
 
-bool IsMinimal(const std::vector<Entry>& entries) { return entries.size() == 3; }
+bool IsMinimal(const std::vector<Entry>& entries) {
+  return entries.size() == 3;
+}
 
 }  // namespace
 

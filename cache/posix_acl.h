@@ -1,6 +1,7 @@
-// POSIX ACLs in the form of the extended attributes system.posix_acl_access and system.posix_acl_default: a little-endian u32
-// version 2, then entries of u16 tag, u16 permissions, u32 id (Linux: include/uapi/linux/posix_acl_xattr.h). The kernel
-// enforces them; a file system keeps mode and access ACL in step and lets new inodes inherit.
+// POSIX ACLs in the form of the extended attributes system.posix_acl_access and system.posix_acl_default: a
+// little-endian u32 version 2, then entries of u16 tag, u16 permissions, u32 id (Linux:
+// include/uapi/linux/posix_acl_xattr.h). The kernel enforces them; a file system keeps mode and access ACL in step and
+// lets new inodes inherit.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +15,8 @@ namespace pailfs::cache {
 inline constexpr std::string_view kAccessAclXattr = "system.posix_acl_access";
 inline constexpr std::string_view kDefaultAclXattr = "system.posix_acl_default";
 
-// kInvalidArgument unless it is well formed: one entry each for owner, group and others, a mask where users or groups are
-// named, entries in order. The functions below return it for such an ACL.
+// kInvalidArgument unless it is well formed: one entry each for owner, group and others, a mask where users or groups
+// are named, entries in order. The functions below return it for such an ACL.
 Status ValidateAcl(std::string_view acl);
 
 struct AccessAcl {

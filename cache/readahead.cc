@@ -9,8 +9,12 @@ constexpr uint64_t kBlock = 128 << 10;
 constexpr uint64_t kFirstWindow = (1 << 20) + kBlock;
 constexpr uint64_t kForwardSkip = 1 << 20;
 
-uint64_t RoundDown(uint64_t offset) { return offset / kBlock * kBlock; }
-uint64_t RoundUp(uint64_t offset, uint64_t size) { return std::min(size, RoundDown(offset + kBlock - 1)); }
+uint64_t RoundDown(uint64_t offset) {
+  return offset / kBlock * kBlock;
+}
+uint64_t RoundUp(uint64_t offset, uint64_t size) {
+  return std::min(size, RoundDown(offset + kBlock - 1));
+}
 
 }  // namespace
 

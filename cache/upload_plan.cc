@@ -16,8 +16,8 @@ struct Stretch {
   uint64_t end;
 };
 
-// What is to be sent, ascending: the dirty ranges and all beyond `limit`, each grown to a part's least size, and joined where
-// less than `min_copy` lies between them, before the first or behind the last.
+// What is to be sent, ascending: the dirty ranges and all beyond `limit`, each grown to a part's least size, and joined
+// where less than `min_copy` lies between them, before the first or behind the last.
 std::vector<Stretch> Uploads(uint64_t size, uint64_t limit, const std::vector<ByteRange>& dirty, uint64_t min_copy) {
   std::vector<Stretch> uploads;
   const auto add = [&](uint64_t begin, uint64_t end) {

@@ -1,4 +1,5 @@
-// How a file is cut into the parts of a multipart upload: untouched ranges are copied by the server, changed ones are sent.
+// How a file is cut into the parts of a multipart upload: untouched ranges are copied by the server, changed ones are
+// sent.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +18,10 @@ struct PlannedPart {
   uint64_t length = 0;
 };
 
-// The parts cover [0, size) in order; each but the last has at least kMinPartBytes, none more than kMaxSinglePutBytes; there
-// are at most kMaxParts up to kMaxObjectBytes. `dirty`: ranges, ascending, whose bytes differ from the origin's; beyond
-// `limit` everything does. Sends what is dirty, whole parts around it, and short clean stretches that a request of their own
-// would cost more.
+// The parts cover [0, size) in order; each but the last has at least kMinPartBytes, none more than kMaxSinglePutBytes;
+// there are at most kMaxParts up to kMaxObjectBytes. `dirty`: ranges, ascending, whose bytes differ from the origin's;
+// beyond `limit` everything does. Sends what is dirty, whole parts around it, and short clean stretches that a request
+// of their own would cost more.
 std::vector<PlannedPart> PlanUpload(uint64_t size, uint64_t limit, const std::vector<ByteRange>& dirty);
 
 }  // namespace pailfs::cache

@@ -134,14 +134,34 @@ class Model {
     const uint64_t first = random_.Below(kBlocks);
     const uint64_t end = first + random_.Below(random_.OneIn(4) ? kBlocks : 70);
     switch (random_.Below(8)) {
-      case 0: map_.MarkPresent(first, end); for (uint64_t b = first; b < end; ++b) present_.insert(b); break;
-      case 1: MarkDirty(first, end); break;
-      case 2: map_.ClearPresent(first, end); Erase(first, end); break;
-      case 3: Truncate(first); break;
-      case 4: map_.ClearAllDirty(); dirty_.clear(); break;
-      case 5: map_.KeepOnlyDirty(); present_ = dirty_; break;
-      case 6: Store(); break;
-      default: Reload(); break;
+      case 0:
+        map_.MarkPresent(first, end);
+        for (uint64_t b = first; b < end; ++b) present_.insert(b);
+        break;
+      case 1:
+        MarkDirty(first, end);
+        break;
+      case 2:
+        map_.ClearPresent(first, end);
+        Erase(first, end);
+        break;
+      case 3:
+        Truncate(first);
+        break;
+      case 4:
+        map_.ClearAllDirty();
+        dirty_.clear();
+        break;
+      case 5:
+        map_.KeepOnlyDirty();
+        present_ = dirty_;
+        break;
+      case 6:
+        Store();
+        break;
+      default:
+        Reload();
+        break;
     }
     Check(first, end);
   }

@@ -21,9 +21,22 @@ bool IsPosixName(const std::string& name) {
 
 // Segments as an enemy would choose them: every piece of an escape, joined at random.
 std::string Segment(SeededRandom& random) {
-  constexpr std::array<std::string_view, 16> kPieces{
-      "%pailfs-", "%pailfs-name-", "%pailfs-file-", "%pailfs-empty", "%pailfs-dot", "%pailfs-dotdot", "%pailfs-long-",
-      "name-", "file-", "0123456789abcdef0123456789abcdef", "-", ".", "a", "%", "\xc3\xa9", ""};
+  constexpr std::array<std::string_view, 16> kPieces{"%pailfs-",
+                                                     "%pailfs-name-",
+                                                     "%pailfs-file-",
+                                                     "%pailfs-empty",
+                                                     "%pailfs-dot",
+                                                     "%pailfs-dotdot",
+                                                     "%pailfs-long-",
+                                                     "name-",
+                                                     "file-",
+                                                     "0123456789abcdef0123456789abcdef",
+                                                     "-",
+                                                     ".",
+                                                     "a",
+                                                     "%",
+                                                     "\xc3\xa9",
+                                                     ""};
   std::string segment;
   for (uint64_t i = random.Below(5); i > 0; --i) segment += kPieces[random.Below(kPieces.size())];
   if (random.OneIn(4)) {
@@ -38,8 +51,9 @@ std::string Segment(SeededRandom& random) {
 }
 
 TEST(KeyNamesTest, OrdinaryNamesAreThemselves) {
-  for (const char* name : {"a", "...", ".a", "..a", " ", "a\nb", "%41", "%pailfs", "%pailfs-", "%pailfs-foo", "%pailfs-emptyx",
-                           "%pailfs-name-", "%pailfs-name-foo", "%pailfs-long-1", "\xff\xfe", "*.conflict-host-1"}) {
+  for (const char* name :
+       {"a", "...", ".a", "..a", " ", "a\nb", "%41", "%pailfs", "%pailfs-", "%pailfs-foo", "%pailfs-emptyx",
+        "%pailfs-name-", "%pailfs-name-foo", "%pailfs-long-1", "\xff\xfe", "*.conflict-host-1"}) {
     EXPECT_EQ(NameOfKeySegment(name, kObject), name);
     EXPECT_EQ(NameOfKeySegment(name, kDirectory), name);
     EXPECT_EQ(KeySegmentOfName(name), name);

@@ -15,21 +15,31 @@ namespace {
 
 constexpr int64_t kSecond = 1'000'000'000;
 
-PosixMetadata Decode(const UserMetadata& metadata) { return DecodeMetadata(metadata, {}, "k", 0); }
+PosixMetadata Decode(const UserMetadata& metadata) {
+  return DecodeMetadata(metadata, {}, "k", 0);
+}
 
 std::string Value(const UserMetadata& metadata, std::string_view name) {
   const std::string* value = FindMetadata(metadata, name);
   return value == nullptr ? "(none)" : *value;
 }
 
-std::optional<int64_t> MtimeOf(const char* name, const char* value) { return Decode({{name, value}}).mtime_ns; }
-std::optional<uint32_t> ModeOf(const char* name, const char* value) { return Decode({{name, value}}).mode; }
+std::optional<int64_t> MtimeOf(const char* name, const char* value) {
+  return Decode({{name, value}}).mtime_ns;
+}
+std::optional<uint32_t> ModeOf(const char* name, const char* value) {
+  return Decode({{name, value}}).mode;
+}
 
 // --- one test for each writer ---
 
 TEST(MetadataCodecTest, S3fs) {
-  const auto posix = Decode({{"uid", "1000"}, {"gid", "100"}, {"mode", "33188"}, {"mtime", "1595002920.000000005"},
-                             {"ctime", "1595002921"}, {"atime", "1595002922.123456789"},
+  const auto posix = Decode({{"uid", "1000"},
+                             {"gid", "100"},
+                             {"mode", "33188"},
+                             {"mtime", "1595002920.000000005"},
+                             {"ctime", "1595002921"},
+                             {"atime", "1595002922.123456789"},
                              {"xattr", "%7B%22user.a%22%3A%22aGVsbG8%3D%22%2C%22user.empty%22%3A%22%22%7D"}});
   EXPECT_EQ(posix.mode, uint32_t{0100644});
   EXPECT_EQ(posix.uid, 1000u);
@@ -44,8 +54,11 @@ TEST(MetadataCodecTest, S3fs) {
 }
 
 TEST(MetadataCodecTest, AwsFileServices) {
-  const auto posix = Decode({{"file-permissions", "0100640"}, {"file-owner", "500"}, {"file-group", "501"},
-                             {"file-mtime", "1595002920000000001ns"}, {"file-atime", "1595002921000"},
+  const auto posix = Decode({{"file-permissions", "0100640"},
+                             {"file-owner", "500"},
+                             {"file-group", "501"},
+                             {"file-mtime", "1595002920000000001ns"},
+                             {"file-atime", "1595002921000"},
                              {"user-agent", "aws-fsx-lustre"}});
   EXPECT_EQ(posix.mode, uint32_t{0100640});
   EXPECT_EQ(posix.uid, 500u);
@@ -73,7 +86,8 @@ TEST(MetadataCodecTest, Geesefs) {
 
 TEST(MetadataCodecTest, Rclone) {
   EXPECT_EQ(MtimeOf("mtime", "1354040105.123456789"), 1354040105 * kSecond + 123456789);
-  EXPECT_EQ(MtimeOf("mtime", "1354040105.5"), 1354040105 * kSecond + 500'000'000) << "zeros trimmed, not five nanoseconds";
+  EXPECT_EQ(MtimeOf("mtime", "1354040105.5"), 1354040105 * kSecond + 500'000'000)
+      << "zeros trimmed, not five nanoseconds";
   EXPECT_EQ(MtimeOf("mtime", "-1.5"), -kSecond - 500'000'000);
   EXPECT_EQ(MtimeOf("mtime", "-0.25"), -250'000'000);
   EXPECT_EQ(MtimeOf("mtime", "2012-11-27T20:15:05.123456789+00:00"), 1354047305 * kSecond + 123456789);
@@ -90,8 +104,10 @@ TEST(MetadataCodecTest, GcsfuseAndGoogle) {
   EXPECT_EQ(Decode({{"gcsfuse_symlink_target", "x%20y"}}).symlink_target, "x%20y") << "not escaped";
   EXPECT_EQ(FileTypeOf(Decode({{"goog-reserved-file-is-symlink", "true"}}), {}, "k", 3), uint32_t{S_IFLNK});
   EXPECT_EQ(FileTypeOf(Decode({{"goog-reserved-file-is-symlink", "false"}}), {}, "k", 3), uint32_t{S_IFREG});
-  const auto posix = Decode({{"goog-reserved-posix-mode", "644"}, {"goog-reserved-posix-uid", "7"},
-                             {"goog-reserved-posix-gid", "8"}, {"goog-reserved-file-mtime", "1595002920"}});
+  const auto posix = Decode({{"goog-reserved-posix-mode", "644"},
+                             {"goog-reserved-posix-uid", "7"},
+                             {"goog-reserved-posix-gid", "8"},
+                             {"goog-reserved-file-mtime", "1595002920"}});
   EXPECT_EQ(posix.mode, uint32_t{0644});
   EXPECT_EQ(posix.uid, 7u);
   EXPECT_EQ(posix.gid, 8u);
@@ -108,8 +124,10 @@ TEST(MetadataCodecTest, S3sync) {
 
 // goofys, mountpoint-s3, aws cp: nothing of ours.
 TEST(MetadataCodecTest, WritersWithoutPosixMetadata) {
-  const auto posix = Decode({{"color", "blue"}, {"user-agent", "AWSTransfer"}, {"md5chksum", "1B2M2Y8AsgTpgAmY7PhCfg=="}});
-  EXPECT_FALSE(posix.mode || posix.uid || posix.gid || posix.mtime_ns || posix.ctime_ns || posix.atime_ns || posix.rdev);
+  const auto posix =
+      Decode({{"color", "blue"}, {"user-agent", "AWSTransfer"}, {"md5chksum", "1B2M2Y8AsgTpgAmY7PhCfg=="}});
+  EXPECT_FALSE(posix.mode || posix.uid || posix.gid || posix.mtime_ns || posix.ctime_ns || posix.atime_ns ||
+               posix.rdev);
   EXPECT_TRUE(posix.xattrs.empty());
   EXPECT_EQ(FileTypeOf(posix, {}, "a/b", 0), uint32_t{S_IFREG});
   EXPECT_EQ(FileTypeOf(posix, {}, "a/b/", 0), uint32_t{S_IFDIR});
@@ -119,7 +137,8 @@ TEST(MetadataCodecTest, WritersWithoutPosixMetadata) {
 
 TEST(MetadataCodecTest, OurFirstDialectWinsAndTheSecondStepsIn) {
   // s3fs rewrites its own names and copies those of others as they are.
-  auto posix = Decode({{"mode", "33152"}, {"file-permissions", "0100644"}, {"mtime", "20"}, {"file-mtime", "10000000000ns"}});
+  auto posix =
+      Decode({{"mode", "33152"}, {"file-permissions", "0100644"}, {"mtime", "20"}, {"file-mtime", "10000000000ns"}});
   EXPECT_EQ(posix.mode, uint32_t{0100600});
   EXPECT_EQ(posix.mtime_ns, 20 * kSecond);
   posix = Decode({{"mode", "dark"}, {"file-permissions", "0100644"}, {"uid", "alice"}, {"file-owner", "5"}});
@@ -135,20 +154,21 @@ TEST(MetadataCodecTest, NamesAreComparedWithoutCase) {
 }
 
 TEST(MetadataCodecTest, NonsenseIsAbsent) {
-  for (const char* mode : {"", " 33188", "33188 ", "-1", "+5", "33188x", "0x", "99999999999999999999", "4294967295", "65598",
-                           "1e3", "0b1"}) {
+  for (const char* mode : {"", " 33188", "33188 ", "-1", "+5", "33188x", "0x", "99999999999999999999", "4294967295",
+                           "65598", "1e3", "0b1"}) {
     EXPECT_FALSE(ModeOf("mode", mode)) << mode;
   }
-  for (const char* time : {"", ".", "1.", ".5", "-", "1.5.5", "1.2x", "x", "1e9", "9223372037", "-9223372039", "1 ", "0x5",
-                           "1.-5", "99999999999999999999999"}) {
+  for (const char* time : {"", ".", "1.", ".5", "-", "1.5.5", "1.2x", "x", "1e9", "9223372037", "-9223372039", "1 ",
+                           "0x5", "1.-5", "99999999999999999999999"}) {
     EXPECT_FALSE(MtimeOf("mtime", time)) << time;
   }
   for (const char* time : {"", "ns", "5.5ns", "5 ns", "9223372036854775808ns", "9223372036854775807", "nsns"}) {
     EXPECT_FALSE(MtimeOf("file-mtime", time)) << time;
   }
-  for (const char* time : {"2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-11-22T24:00:00Z", "2026-11-22T08:60:00Z",
-                           "2026-11-22T08:00:00", "2026-11-22T08:00:00.Z", "2026-11-22 08:00:00Z", "2026-11-22T08:00:00+2:00",
-                           "2026-11-22T08:00:00+99:00", "9999-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "2026-11-22T08:00:00ZZ"}) {
+  for (const char* time :
+       {"2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-11-22T24:00:00Z", "2026-11-22T08:60:00Z",
+        "2026-11-22T08:00:00", "2026-11-22T08:00:00.Z", "2026-11-22 08:00:00Z", "2026-11-22T08:00:00+2:00",
+        "2026-11-22T08:00:00+99:00", "9999-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "2026-11-22T08:00:00ZZ"}) {
     EXPECT_FALSE(MtimeOf("gcsfuse_mtime", time)) << time;
   }
   EXPECT_FALSE(Decode({{"uid", "4294967295"}}).uid) << "(uid_t)-1";
@@ -160,16 +180,27 @@ TEST(MetadataCodecTest, NonsenseIsAbsent) {
 TEST(MetadataCodecTest, BrokenXattrsGiveWhatCanBeRead) {
   using Xattrs = std::map<std::string, std::string>;
   const auto xattrs = [](const char* text) { return Decode({{"xattr", text}}).xattrs; };
-  EXPECT_EQ(xattrs("{\"a\":\"YQ==\",\"b\":\"!!\",\"c\":\"Yw==\"}"), (Xattrs{{"a", "a"}, {"c", "c"}})) << "not escaped at all";
+  EXPECT_EQ(xattrs("{\"a\":\"YQ==\",\"b\":\"!!\",\"c\":\"Yw==\"}"), (Xattrs{{"a", "a"}, {"c", "c"}}))
+      << "not escaped at all";
   EXPECT_EQ(xattrs("%7B%22a%22%3A%22YQ==%22%2C%22b"), (Xattrs{{"a", "a"}})) << "cut off";
-  for (const char* text : {"", "{", "{}", "%", "%7", "%7B%22", "%zz", "null", "[\"a\"]", "{\"a\":1}", "{\"\":\"YQ==\"}", "\\"}) {
+  for (const char* text :
+       {"", "{", "{}", "%", "%7", "%7B%22", "%zz", "null", "[\"a\"]", "{\"a\":1}", "{\"\":\"YQ==\"}", "\\"}) {
     EXPECT_EQ(xattrs(text), Xattrs{}) << text;
   }
 }
 
 TEST(MetadataCodecTest, RandomBytesDoNoHarm) {
-  constexpr std::array<const char*, 12> kSome{"mode", "uid", "mtime", "atime", "rdev", "xattr", "file-permissions",
-                                              "file-mtime", "gcsfuse_mtime", "--symlink-target", "goog-reserved-posix-mode",
+  constexpr std::array<const char*, 12> kSome{"mode",
+                                              "uid",
+                                              "mtime",
+                                              "atime",
+                                              "rdev",
+                                              "xattr",
+                                              "file-permissions",
+                                              "file-mtime",
+                                              "gcsfuse_mtime",
+                                              "--symlink-target",
+                                              "goog-reserved-posix-mode",
                                               "permissions"};
   constexpr std::string_view kLikely = "0123456789.-+Z:T%ns{}\"\\ xX,=";
   ForSeeds(5000, [&](SeededRandom& random) {
@@ -274,13 +305,14 @@ void ExpectRoundTrip(const PosixMetadata& posix) {
   EXPECT_EQ(back.rdev, posix.rdev);
   EXPECT_EQ(back.xattrs, posix.xattrs);
   for (const auto& [name, value] : metadata) {
-    for (const char c : name + value) ASSERT_TRUE(c > ' ' && c < 127) << "not fit for a header: " << name << ": " << value;
+    for (const char c : name + value)
+      ASSERT_TRUE(c > ' ' && c < 127) << "not fit for a header: " << name << ": " << value;
   }
 }
 
 TEST(MetadataCodecTest, TimesAtTheEdges) {
-  for (const int64_t ns : {int64_t{0}, int64_t{1}, int64_t{-1}, kSecond, -kSecond, kSecond - 1, -kSecond - 1, -kSecond + 1,
-                           std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min(),
+  for (const int64_t ns : {int64_t{0}, int64_t{1}, int64_t{-1}, kSecond, -kSecond, kSecond - 1, -kSecond - 1,
+                           -kSecond + 1, std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min(),
                            std::numeric_limits<int64_t>::max() - 1, std::numeric_limits<int64_t>::min() + 1,
                            std::numeric_limits<int64_t>::min() / kSecond * kSecond}) {
     PosixMetadata posix;
@@ -303,7 +335,8 @@ TEST(MetadataCodecTest, RoundTripOfAnything) {
       return static_cast<int64_t>(random.Next()) >> random.Below(64);
     };
     PosixMetadata posix;
-    if (!random.OneIn(5)) posix.mode = kTypes[random.Below(kTypes.size())] | static_cast<uint32_t>(random.Below(010000));
+    if (!random.OneIn(5))
+      posix.mode = kTypes[random.Below(kTypes.size())] | static_cast<uint32_t>(random.Below(010000));
     if (!random.OneIn(5)) posix.uid = static_cast<uint32_t>(random.Below(UINT32_MAX));
     if (!random.OneIn(5)) posix.gid = static_cast<uint32_t>(random.Below(70'000));
     posix.mtime_ns = time();

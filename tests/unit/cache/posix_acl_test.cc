@@ -49,11 +49,11 @@ std::string Extended(uint16_t user, uint16_t named, uint16_t group, uint16_t mas
 
 // As setfacl -m u:1000:rwx on a file of mode 0640 makes it.
 TEST(PosixAclTest, BytesAsTheKernelHasThem) {
-  const unsigned char bytes[] = {2, 0, 0, 0,                                              //
-                                 1, 0, 6, 0, 0xff, 0xff, 0xff, 0xff,                      //
-                                 2, 0, 7, 0, 0xe8, 3,    0,    0,                         //
-                                 4, 0, 4, 0, 0xff, 0xff, 0xff, 0xff,                      //
-                                 16, 0, 7, 0, 0xff, 0xff, 0xff, 0xff,                     //
+  const unsigned char bytes[] = {2,  0, 0, 0,                          //
+                                 1,  0, 6, 0, 0xff, 0xff, 0xff, 0xff,  //
+                                 2,  0, 7, 0, 0xe8, 3,    0,    0,     //
+                                 4,  0, 4, 0, 0xff, 0xff, 0xff, 0xff,  //
+                                 16, 0, 7, 0, 0xff, 0xff, 0xff, 0xff,  //
                                  32, 0, 0, 0, 0xff, 0xff, 0xff, 0xff};
   const std::string acl(reinterpret_cast<const char*>(bytes), sizeof bytes);
   EXPECT_EQ(acl, Extended(6, 7, 4, 7, 0));
@@ -69,7 +69,12 @@ TEST(PosixAclTest, Valid) {
   EXPECT_TRUE(ValidateAcl(Extended(7, 5, 0, 7, 1)).ok());
   // A mask without named entries, and the same user twice, are fine for the kernel too.
   EXPECT_TRUE(ValidateAcl(Acl({{kUserObject, 7}, {kGroupObject, 5}, {kMask, 7}, {kOther, 0}})).ok());
-  EXPECT_TRUE(ValidateAcl(Acl({{kUserObject, 7}, {kUser, 1, 5}, {kUser, 2, 5}, {kGroupObject, 5}, {kGroup, 1, 0}, {kMask, 7},
+  EXPECT_TRUE(ValidateAcl(Acl({{kUserObject, 7},
+                               {kUser, 1, 5},
+                               {kUser, 2, 5},
+                               {kGroupObject, 5},
+                               {kGroup, 1, 0},
+                               {kMask, 7},
                                {kOther, 0}}))
                   .ok());
 }

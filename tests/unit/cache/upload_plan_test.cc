@@ -53,7 +53,9 @@ std::vector<PlannedPart> CheckedPlan(uint64_t size, uint64_t limit, const std::v
   return plan;
 }
 
-TEST(UploadPlanTest, AnEmptyFileHasNoParts) { EXPECT_TRUE(CheckedPlan(0, 0, {}).empty()); }
+TEST(UploadPlanTest, AnEmptyFileHasNoParts) {
+  EXPECT_TRUE(CheckedPlan(0, 0, {}).empty());
+}
 
 TEST(UploadPlanTest, ANewFileIsSentInPartsOf16MiB) {
   const auto plan = CheckedPlan(100 * kMiB, 0, {});
