@@ -191,6 +191,8 @@ class MountTest(unittest.TestCase):
     def setUp(self):
         parent = os.environ.get("TMPDIR", "/var/tmp")
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="pailfs-e2e.", dir=parent))
+        begin = time.monotonic()
+        self.addCleanup(lambda: print(f"[{time.monotonic() - begin:.1f} s] ", end="", file=sys.stderr))
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
         self.mount = Mount(self.directory, options=self.options)
         self.addCleanup(self.mount.clean_up)
