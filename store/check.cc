@@ -110,14 +110,7 @@ Status CheckLog(CheckSession& session) {
   if (applied.volume() != 0 && !session.volumes.contains(applied.volume())) {
     session.Add("volume-missing", StrCat("volume ", Number16(applied.volume()), ", where the log goes on"));
   }
-  for (const LogDamage& damage : log.damages) {
-    session.log_damaged = true;
-    const std::string place = StrCat(VolumePath(session.directory, damage.volume), " at offset ", damage.offset);
-    if (damage.kind == LogDamage::Kind::kSuperblock) session.Add("volume-superblock", place);
-    if (damage.kind == LogDamage::Kind::kForeign) session.Add("volume-foreign", place);
-    if (damage.kind == LogDamage::Kind::kBatch) session.Add("volume-damaged", place);
-    // Damaged bytes of bodies are found by the data level, with the object that they belong to.
-  }
+  session.AddDamages(log);
   return {};
 }
 
@@ -128,6 +121,9 @@ Status CheckPlaces(CheckSession& session) {
     ASSIGN_OR_RETURN(const FileStat stat, session.files.Stat(VolumePath(session.directory, volume)));
     volume_bytes[volume] = stat.size_bytes;
   }
+  RETURN_IF_ERROR(session.ForEachRow("G", [&session](std::string_view row, std::string_view) {
+    if (row.size() == 17) session.garbage.insert(GetBig64(row.substr(9)));
+  }));
   Status failed;
   RETURN_IF_ERROR(session.ForEach<pb::Body>("B", [&](std::string_view row, const pb::Body& body) {
     const BodyId id = row.size() == 9 ? GetBig64(row.substr(1)) : 0;
@@ -140,7 +136,8 @@ Status CheckPlaces(CheckSession& session) {
     } else if (body.offset() < kVolumeAlignment || body.offset() + bytes > volume->second) {
       session.AddForBody("body-place", id, StrCat("offset ", body.offset(), " of volume ", Number16(body.volume())));
     }
-    if (body.kind() != pb::Body::FILE) return;
+    // The file of what was deleted goes before its row.
+    if (body.kind() != pb::Body::FILE || session.garbage.contains(id)) return;
     const std::string path = BodyPath(session.directory, id);
     const auto stat = session.files.Stat(path);
     if (stat.Is(Errc::kNotFound)) {
@@ -188,6 +185,17 @@ void CheckSession::Add(std::string_view code, std::string object) {
   if (report.findings.size() >= kMostFindings || known == kCodes.end()) return;
   report.findings.push_back(
       {std::string(code), std::move(object), std::string(known->effect), std::string(known->repair)});
+}
+
+void CheckSession::AddDamages(const LogSummary& log) {
+  for (const LogDamage& damage : log.damages) {
+    if (!damages_.emplace(damage.volume, damage.offset).second) continue;
+    const std::string place = StrCat(VolumePath(directory, damage.volume), " at offset ", damage.offset);
+    if (damage.kind == LogDamage::Kind::kSuperblock) Add("volume-superblock", place);
+    if (damage.kind == LogDamage::Kind::kForeign) Add("volume-foreign", place);
+    if (damage.kind == LogDamage::Kind::kBatch) Add("volume-damaged", place);
+    // Damaged bytes of bodies are found by the data level, with the object that they belong to.
+  }
 }
 
 void CheckSession::AddForBody(std::string_view code, BodyId body, std::string detail) {

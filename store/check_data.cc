@@ -17,9 +17,10 @@ class BytesCheck {
 
   Status Run() {
     std::vector<std::pair<BodyId, pb::Body>> bodies;
-    RETURN_IF_ERROR(session_.ForEach<pb::Body>("B", [&bodies](std::string_view row, const pb::Body& body) {
+    RETURN_IF_ERROR(session_.ForEach<pb::Body>("B", [this, &bodies](std::string_view row, const pb::Body& body) {
       const bool stored = body.kind() == pb::Body::PACKED || body.kind() == pb::Body::FILE;
-      if (stored && row.size() == 9) bodies.emplace_back(GetBig64(row.substr(1)), body);
+      if (!stored || row.size() != 9 || session_.garbage.contains(GetBig64(row.substr(1)))) return;
+      bodies.emplace_back(GetBig64(row.substr(1)), body);
     }));
     // In the order of the disk.
     std::sort(bodies.begin(), bodies.end(), [](const auto& a, const auto& b) {

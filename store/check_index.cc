@@ -15,12 +15,6 @@ class References {
  public:
   explicit References(CheckSession& session) : session_(session) {}
 
-  Status LoadGarbage() {
-    return session_.ForEachRow("G", [this](std::string_view row, std::string_view) {
-      if (row.size() == 17) garbage_.insert(GetBig64(row.substr(9)));
-    });
-  }
-
   // A version, a part or a composite needs `body` and should have `reference` if it is shared.
   void Need(BodyId body, const std::string& reference, uint64_t length, std::string_view who) {
     const auto found = session_.Body(body);
@@ -53,7 +47,7 @@ class References {
       end = std::max(end, segment.offset() + segment.length());
     }
     if (length != body.length()) session_.AddForBody("composite", id, "its parts have another length");
-    if (garbage_.contains(id)) return;  // it has given up its references
+    if (session_.garbage.contains(id)) return;  // it has given up its references
     for (const auto& [part, end] : reach) Need(part, BodyReferenceRow(part, id), end, StrCat("body ", id));
   }
 
@@ -63,8 +57,9 @@ class References {
       const BodyId id = GetBig64(row.substr(1));
       const auto needed = needed_.find(id);
       const uint32_t count = needed == needed_.end() ? 0 : needed->second;
-      if (count == 0 && !garbage_.contains(id)) session_.AddForBody("body-leaked", id, "no version needs it");
-      if (count > 0 && garbage_.contains(id)) session_.AddForBody("garbage-live", id, "it is marked as deleted");
+      if (count == 0 && !session_.garbage.contains(id)) session_.AddForBody("body-leaked", id, "no version needs it");
+      if (count > 0 && session_.garbage.contains(id))
+        session_.AddForBody("garbage-live", id, "it is marked as deleted");
       if (count > 1 && !body.shared()) session_.AddForBody("reference-missing", id, "it is not marked as shared");
     }));
     RETURN_IF_ERROR(session_.ForEachRow("R", [this](std::string_view row, std::string_view) {
@@ -78,7 +73,6 @@ class References {
  private:
   CheckSession& session_;
   Status failed_;
-  std::unordered_set<BodyId> garbage_;
   std::unordered_map<BodyId, uint32_t> needed_;
   std::unordered_set<std::string> expected_;  // of shared bodies only
 };
@@ -295,12 +289,42 @@ Status CheckUploads(CheckSession& session, References& references) {
   });
 }
 
+Status CompareWithFresh(CheckSession& session, const std::string& path) {
+  ASSIGN_OR_RETURN(const auto expected, KvStore::Open(session.files, path, IndexOptions()));
+  BodyId next_body = 1;
+  ASSIGN_OR_RETURN(const LogSummary log,
+                   ReplayLog(session.files, session.directory, session.store_uuid, *expected, &next_body));
+  session.AddDamages(log);
+  const bool complete = std::all_of(log.damages.begin(), log.damages.end(),
+                                    [](const LogDamage& damage) { return damage.kind == LogDamage::Kind::kNeedles; });
+  if (!complete) return {};  // the index knows more than the log then
+  ASSIGN_OR_RETURN(const auto buckets, BucketNames(session));
+  const auto name = [&](std::string_view row) {
+    const bool named = std::string_view("CVNU").find(row.front()) != std::string_view::npos;
+    return StrCat("table ", row.substr(0, 1), named ? StrCat(": ", NameOfRow(buckets, row)) : std::string());
+  };
+  KvIterator it = expected->NewIterator();
+  it.SeekToFirst();
+  RETURN_IF_ERROR(session.ForEachRow("", [&](std::string_view row, std::string_view value) {
+    if (row == AppliedRow()) return;
+    for (; it.Valid() && it.key() < row; it.Next()) session.Add("index-stale", name(it.key()));
+    if (!it.Valid() || it.key() != row) {
+      session.Add("index-extra", name(row));
+      return;
+    }
+    if (it.value() != value) session.Add("index-differs", name(row));
+    it.Next();
+  }));
+  for (; it.Valid(); it.Next()) session.Add("index-stale", name(it.key()));
+  RETURN_IF_ERROR(it.status());
+  return {};
+}
+
 }  // namespace
 
 Status CheckIndexRows(CheckSession& session) {
   RETURN_IF_ERROR(CheckEnvelopes(session));
   References references(session);
-  RETURN_IF_ERROR(references.LoadGarbage());
   ASSIGN_OR_RETURN(auto buckets, BucketNames(session));
   RETURN_IF_ERROR(VersionCheck(session, references, std::move(buckets)).Run());
   RETURN_IF_ERROR(CheckUploads(session, references));
@@ -312,33 +336,9 @@ Status CheckIndexRows(CheckSession& session) {
 
 // The index is made once more from the log, beside it, and the two are compared.
 Status CompareWithLog(CheckSession& session) {
-  if (session.log_damaged) return {};  // the index knows more than the log then
   const std::string path = IndexPath(session.directory) + ".check";
   RETURN_IF_ERROR(RemoveTree(session.files, path));
-  {
-    ASSIGN_OR_RETURN(const auto expected, KvStore::Open(session.files, path, IndexOptions()));
-    BodyId next_body = 1;
-    RETURN_IF_ERROR(ReplayLog(session.files, session.directory, session.store_uuid, *expected, &next_body));
-    ASSIGN_OR_RETURN(const auto buckets, BucketNames(session));
-    const auto name = [&](std::string_view row) {
-      const bool named = std::string_view("CVNU").find(row.front()) != std::string_view::npos;
-      return StrCat("table ", row.substr(0, 1), named ? StrCat(": ", NameOfRow(buckets, row)) : std::string());
-    };
-    KvIterator it = expected->NewIterator();
-    it.SeekToFirst();
-    RETURN_IF_ERROR(session.ForEachRow("", [&](std::string_view row, std::string_view value) {
-      if (row == AppliedRow()) return;
-      for (; it.Valid() && it.key() < row; it.Next()) session.Add("index-stale", name(it.key()));
-      if (!it.Valid() || it.key() != row) {
-        session.Add("index-extra", name(row));
-        return;
-      }
-      if (it.value() != value) session.Add("index-differs", name(row));
-      it.Next();
-    }));
-    for (; it.Valid(); it.Next()) session.Add("index-stale", name(it.key()));
-    RETURN_IF_ERROR(it.status());
-  }
+  RETURN_IF_ERROR(CompareWithFresh(session, path));
   return RemoveTree(session.files, path);
 }
 

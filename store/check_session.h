@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "store/check.h"
@@ -49,6 +50,8 @@ class CheckSession {
   Result<bool> Has(const std::string& row) const;
   // nullopt: no such body.
   Result<std::optional<pb::Body>> Body(BodyId body) const;
+  // One finding for each damage, however often it is met.
+  void AddDamages(const LogSummary& log);
   // Puts names to the bodies that findings are about.
   Status NameBodies();
 
@@ -59,11 +62,12 @@ class CheckSession {
   CommitView::Overlay since_checkpoint;
   BodyId first_orphan = 1;
   std::set<uint64_t> volumes;
-  bool log_damaged = false;
+  std::set<BodyId> garbage;  // deleted, not freed yet
   CheckReport report;
 
  private:
   std::map<BodyId, std::vector<size_t>> findings_of_body_;
+  std::set<std::pair<uint64_t, uint64_t>> damages_;  // volume, offset
 };
 
 Status CheckIndexRows(CheckSession& session);

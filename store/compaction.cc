@@ -17,7 +17,7 @@
 namespace pailfs::store {
 namespace {
 
-constexpr uint64_t kChunkBytes = 2 << 20;  // logged in one go: other mutations wait for no more than this
+constexpr uint64_t kMostChunkBytes = 2 << 20;  // logged in one go: other mutations wait for no more than this
 
 uint64_t NeedleDataBytes(const pb::Body& body) {
   if (body.kind() == pb::Body::PACKED) return body.length();
@@ -118,6 +118,7 @@ Result<std::string> StoreCore::ReadNeedle(File& file, const LiveNeedle& needle) 
 Status StoreCore::MoveNeedles(uint64_t volume, File& file, std::vector<LiveNeedle> needles) {
   std::sort(needles.begin(), needles.end(),
             [](const LiveNeedle& a, const LiveNeedle& b) { return a.offset < b.offset; });
+  const uint64_t chunk_bytes = std::min(kMostChunkBytes, options.volume_bytes / 8);
   Relocation relocation;
   const auto flush = [&]() -> Status {
     if (relocation.needles.empty()) return {};
@@ -129,13 +130,14 @@ Status StoreCore::MoveNeedles(uint64_t volume, File& file, std::vector<LiveNeedl
     ASSIGN_OR_RETURN(std::string data, ReadNeedle(file, needle));
     relocation.bytes += data.size();
     relocation.needles.emplace_back(needle, std::move(data));
-    if (relocation.bytes >= kChunkBytes) RETURN_IF_ERROR(flush());
+    if (relocation.bytes >= chunk_bytes) RETURN_IF_ERROR(flush());
   }
   return flush();
 }
 
 Status StoreCore::MoveRows(uint64_t volume, File& file, const Superblock& superblock, uint64_t end,
                            bool keep_deletions) {
+  const uint64_t chunk_bytes = std::min(kMostChunkBytes, options.volume_bytes / 8);
   Relocation relocation;
   const auto flush = [&]() -> Status {
     if (relocation.rows.empty()) return {};
@@ -151,7 +153,7 @@ Status StoreCore::MoveRows(uint64_t volume, File& file, const Superblock& superb
       if (now != row.value) continue;
       relocation.bytes += RowBytes(row.key, row.value ? row.value->size() : 0);
       relocation.rows.push_back(row);
-      if (relocation.bytes >= kChunkBytes) RETURN_IF_ERROR(flush());
+      if (relocation.bytes >= chunk_bytes) RETURN_IF_ERROR(flush());
     }
     return {};
   };
@@ -250,6 +252,8 @@ Result<CompactionResult> StoreCore::Compact(int dead_percent) {
   return result;
 }
 
-Result<CompactionResult> EmbeddedStore::Compact(int dead_percent) { return core_->Compact(dead_percent); }
+Result<CompactionResult> EmbeddedStore::Compact(int dead_percent) {
+  return core_->Compact(dead_percent);
+}
 
 }  // namespace pailfs::store
