@@ -133,6 +133,8 @@ class Core {
   uint64_t next_operation GUARDED_BY(mu) = 0;
   void StartEpoch(uint64_t epoch) REQUIRES(mu);
 
+  // Tells the kernel that what it knows of an inode and of one name of its is no longer true. Without locks; set by Engine.
+  std::function<void(Ino ino, Ino parent, const std::string& name)> invalidate;
   // Frees the cache file of an inode that is gone; set by FileData.
   std::function<void(const InodePtr&)> discard_content;
 

@@ -21,7 +21,19 @@ Result<std::unique_ptr<MountCache>> MountCache::Open(FileSystem& files, ObjectSt
 
 Engine::Engine(FileSystem& files, ObjectStore& store, Clock& clock, Random& random, Metrics& metrics,
                const MountOptions& options)
-    : core_(files, store, clock, random, metrics, options), data_(core_), loader_(core_), write_back_(core_, data_, loader_) {}
+    : core_(files, store, clock, random, metrics, options), data_(core_), loader_(core_), write_back_(core_, data_, loader_) {
+  core_.invalidate = [this](Ino ino, Ino parent, const std::string& name) {
+    MutexLock lock(notifier_mu_);
+    if (notifier_ == nullptr) return;
+    notifier_->InvalidateEntry(parent, name);
+    notifier_->InvalidateInode(ino);
+  };
+}
+
+void Engine::SetKernelNotifier(KernelNotifier* notifier) {
+  MutexLock lock(notifier_mu_);
+  notifier_ = notifier;
+}
 
 Engine::~Engine() { Shutdown(); }
 

@@ -22,7 +22,7 @@ class Engine : public MountCache {
   // Locks and opens the directory and recovers; recovery.cc.
   Status Open();
 
-  void SetKernelNotifier(KernelNotifier* notifier) override { notifier_ = notifier; }
+  void SetKernelNotifier(KernelNotifier* notifier) override;
 
   Result<Attributes> Lookup(const OpContext& ctx, Ino parent, std::string_view name) override;
   Result<Attributes> GetAttributes(Ino ino) override;
@@ -116,7 +116,8 @@ class Engine : public MountCache {
   Loader loader_;
   WriteBack write_back_;
   std::unique_ptr<FileLock> lock_;
-  KernelNotifier* notifier_ = nullptr;
+  Mutex notifier_mu_;  // held during a notification, so that the notifier can be taken away
+  KernelNotifier* notifier_ GUARDED_BY(notifier_mu_) = nullptr;
   bool shut_down_ = false;
 };
 

@@ -92,6 +92,10 @@ FileData::FileData(Core& core)
               if (const InodePtr inode = core_.Cached(ino)) core_.UpdateQueue(inode);
             }
             core_.work_changed.NotifyAll();
+          },
+          [this] {
+            MutexLock lock(core_.mu);
+            return core_.steps_in_flight > 0;
           }) {
   if (core_.options.background) deleter_ = std::make_unique<ThreadPool>("pailfs-unlink", 1, 100'000);
   core_.discard_content = [this](const InodePtr& inode) { Discard(inode); };

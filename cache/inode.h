@@ -66,6 +66,7 @@ struct Inode {
   uint64_t smallest_size = UINT64_MAX;  // since the step under way began
   std::optional<Error> unseen_error;    // to be returned once, by close or fsync
   std::optional<Error> last_error;
+  std::optional<std::pair<Ino, std::string>> stale_name;  // parent and name that the kernel must forget
   std::optional<std::string> replaces_etag;  // an older upload of ours that may be overwritten
 
   // Directories.

@@ -111,6 +111,7 @@ std::string Serialize(std::string_view row_key, const InodeRecord& record) {
   message.set_content_generation(record.content_generation);
   message.set_synced_generation(record.synced_generation);
   message.set_operation(record.operation);
+  message.set_operation_key(record.operation_key);
   message.set_holds(record.holds);
   message.set_held(record.held);
   message.set_changed_operation(record.changed_operation);
@@ -146,6 +147,7 @@ Result<InodeRecord> ParseInode(std::string_view row_key, Ino ino, std::string_vi
   record.content_generation = message.content_generation();
   record.synced_generation = message.synced_generation();
   record.operation = message.operation();
+  record.operation_key = message.operation_key();
   record.holds = message.holds();
   record.held = message.held();
   record.changed_operation = message.changed_operation();

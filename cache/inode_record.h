@@ -54,6 +54,7 @@ struct InodeRecord {
   uint64_t content_generation = 0;
   uint64_t synced_generation = 0;  // content_generation at the last fdatasync of the cache file
   uint64_t operation = 0;          // number of the last step sent for it; in x-amz-meta-pailfs-op
+  std::string operation_key;       // where that step was sent, until its outcome is known
   Ino holds = 0;
   bool held = false;
   uint64_t changed_operation = 0;  // steps of any inode from this one on were sent after its last change

@@ -149,7 +149,7 @@ class MountCache {
                                                   Metrics& metrics, const MountOptions& options);
   virtual ~MountCache() = default;
 
-  // May be set once, before the first call; null: none.
+  // Null: none (any more); nobody uses the former one when this returns.
   virtual void SetKernelNotifier(KernelNotifier* notifier) = 0;
 
   // --- names ---

@@ -97,6 +97,8 @@ Status Engine::Open() {
   RETURN_IF_ERROR(core_.db->ReplayListingRemovals());
   RETURN_IF_ERROR(RecoverTree(after_power_loss));
   RETURN_IF_ERROR(data_.Recover());
+  if (after_power_loss) RETURN_IF_ERROR(write_back_.AdoptNewerObjects(OpContext{}));
+  RETURN_IF_ERROR(write_back_.ClaimUnrecorded(OpContext{}));
   if (core_.options.background) write_back_.Start();
   return {};
 }

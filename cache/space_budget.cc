@@ -42,8 +42,9 @@ Status SpaceBudget::Reserve(const OpContext& ctx, uint64_t bytes, int64_t timeou
   while (!TryReserve(bytes)) {
     outcome = ctx.Check();
     if (!outcome.ok()) break;
+    const bool uploading = uploading_();
     MutexLock lock(mu_);
-    if (progress_ != seen_progress) {
+    if (uploading || progress_ != seen_progress) {
       seen_progress = progress_;
       give_up_ns = ctx.NowNs() + timeout_ns;
     } else if (ctx.NowNs() >= give_up_ns) {

@@ -194,15 +194,19 @@ Status WriteBack::Finish(const OpContext& ctx, const Step& step, Result<Outcome>
     outcome = Resolve(ctx, step, std::move(outcome).error());
   }
   Status applied;
+  std::optional<std::pair<Ino, std::string>> stale_name;
   {
     MutexLock lock(core_.mu);
     step.inode->stepping = false;
+    step.inode->record.operation_key.clear();
     core_.busy_keys.erase(step.key);
     --core_.steps_in_flight;
     applied = outcome.ok() ? ApplySuccess(step, *outcome) : ApplyFailure(step, outcome.error());
     core_.progress_changed.NotifyAll();
     core_.work_changed.NotifyAll();
+    stale_name.swap(step.inode->stale_name);
   }
+  if (stale_name) core_.invalidate(step.inode->ino, stale_name->first, stale_name->second);
   data_.AfterStep(step.inode);
   return applied;
 }
@@ -240,8 +244,7 @@ Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& 
   }
   if (token != nullptr && token->starts_with(StrCat(core_.mount_id, "."))) {
     MutexLock lock(core_.mu);
-    const auto operation = ParseUint(token->substr(token->rfind('.') + 1));
-    if (step.inode->as_recovered && operation && *operation >= step.record.changed_operation) {
+    if (step.inode->as_recovered && IsNewer(step.record, *info)) {
       RETURN_IF_ERROR(AdoptObject(step, *info));
       return Error{Errc::kCancelled, "the bucket is ahead"};
     }
@@ -251,6 +254,73 @@ Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& 
   }
   if (error.code == Errc::kAmbiguous) return Error{Errc::kUnavailable, error.message};
   return error;
+}
+
+bool WriteBack::IsNewer(const InodeRecord& record, const ObjectInfo& info) const {
+  const std::string* token = FindMetadata(info.metadata, kOperationMetadata);
+  if (token == nullptr || !token->starts_with(StrCat(core_.mount_id, "."))) return false;
+  const auto operation = ParseUint(std::string_view(*token).substr(token->rfind('.') + 1));
+  return operation && *operation >= record.changed_operation;
+}
+
+Status WriteBack::ClaimUnrecorded(const OpContext& ctx) {
+  std::vector<InodePtr> sent;
+  {
+    MutexLock lock(core_.mu);
+    for (const auto& [order, ino] : core_.dirty_by_order) {
+      const InodePtr inode = core_.Cached(ino);
+      if (inode != nullptr && !inode->record.operation_key.empty()) sent.push_back(inode);
+    }
+  }
+  for (const InodePtr& inode : sent) {
+    const std::string key = inode->record.operation_key;
+    const auto info = core_.store.Head(ctx, key, {});
+    if (!info.ok()) continue;
+    MutexLock lock(core_.mu);
+    InodeRecord& record = inode->record;
+    const std::string* token = FindMetadata(info->metadata, kOperationMetadata);
+    record.operation_key.clear();
+    if (token == nullptr || *token != core_.OperationToken(record.ino, record.operation)) continue;
+    Transaction txn;
+    if (record.origin && record.origin->key == key) record.origin->superseded = true;
+    ASSIGN_OR_RETURN(const auto pending, core_.db->FindTombstone(key));
+    if (!pending) ++core_.tombstones;
+    core_.db->PutTombstone(txn, key, {info->etag, info->version_id, core_.NowNs(), record.ino});
+    core_.Save(*inode, txn);
+    RETURN_IF_ERROR(core_.Commit(txn));
+  }
+  return {};
+}
+
+Status WriteBack::AdoptNewerObjects(const OpContext& ctx) {
+  std::vector<InodePtr> recovered;
+  {
+    MutexLock lock(core_.mu);
+    for (const auto& [order, ino] : core_.dirty_by_order) {
+      const InodePtr inode = core_.Cached(ino);
+      if (inode != nullptr && inode->as_recovered) recovered.push_back(inode);
+    }
+  }
+  for (const InodePtr& inode : recovered) {
+    Step step;
+    {
+      MutexLock lock(core_.mu);
+      const auto key = core_.TargetKey(*inode);
+      if (!key.ok()) continue;
+      step.inode = inode;
+      step.record = inode->record;
+      step.operation = inode->record.operation;
+      step.key = *key;
+    }
+    const auto info = core_.store.Head(ctx, step.key, {});
+    // Out of reach or absent: the upload itself will find out.
+    if (!info.ok() || !IsNewer(step.record, *info)) continue;
+    MutexLock lock(core_.mu);
+    RETURN_IF_ERROR(AdoptObject(step, *info));
+    core_.UpdateQueue(inode);
+    RETURN_IF_ERROR(core_.SettleIfClean(inode));
+  }
+  return {};
 }
 
 Status WriteBack::AdoptObject(const Step& step, const ObjectInfo& info) {
@@ -271,6 +341,7 @@ Status WriteBack::AdoptObject(const Step& step, const ObjectInfo& info) {
     --core_.tombstones;
   }
   record = std::move(adopted);
+  inode.stale_name.emplace(record.parent, record.name);
   RETURN_IF_ERROR(core_.ReleaseHeld(step.inode, txn));
   core_.Save(inode, txn);
   LogInfo(core_.PathOf(inode), ": the bucket has a newer state than the cache had after the power loss");
@@ -384,6 +455,7 @@ Status WriteBack::MakeConflictCopy(const Step& step) {
   ASSIGN_OR_RETURN(const InodePtr parent, core_.Get(record.parent));
   RETURN_IF_ERROR(core_.db->RemoveDentry(txn, record.parent, old_name));
   record.name = std::move(name);
+  inode.stale_name.emplace(record.parent, old_name);
   core_.db->PutDentry(txn, record.parent, {record.name, record.ino, record.mode & S_IFMT}, /*in_meta=*/true);
   if (record.origin && record.origin->key == step.key) {
     record.origin->superseded = true;

@@ -172,6 +172,7 @@ Result<std::optional<WriteBack::Step>> WriteBack::PlanStep(const InodePtr& inode
   Transaction txn;
   step.operation = core_.next_operation++;
   inode->record.operation = step.operation;
+  inode->record.operation_key = step.key;
   step.record.operation = step.operation;
   core_.Save(*inode, txn);
   RETURN_IF_ERROR(core_.Commit(txn));

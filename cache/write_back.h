@@ -33,6 +33,10 @@ class WriteBack {
   Status FlushAll(const OpContext& ctx, const std::function<void()>& progress);
   // The same for one inode (and nothing else).
   Status FlushInode(const OpContext& ctx, const InodePtr& inode);
+  // After a crash: an object that a step had made before its outcome was recorded is ours to overwrite or delete.
+  Status ClaimUnrecorded(const OpContext& ctx);
+  // After a power loss, before anybody looks: where the bucket has a newer state of a dirty inode than we have, takes that.
+  Status AdoptNewerObjects(const OpContext& ctx);
   // Waits until no directory move is being expanded.
   Status WaitForMoves(const OpContext& ctx);
 
@@ -88,6 +92,8 @@ class WriteBack {
 
   // --- applying (under the mutex) ---
   // Takes what the bucket has of the inode, which is newer than what a power loss left us.
+  // Sent by us, after the last change that we know of.
+  bool IsNewer(const InodeRecord& record, const ObjectInfo& info) const;
   Status AdoptObject(const Step& step, const ObjectInfo& info);
   Status ApplySuccess(const Step& step, const Outcome& outcome);
   Status ApplyFailure(const Step& step, const Error& error);

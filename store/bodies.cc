@@ -195,7 +195,10 @@ Result<IncomingBody> StoreBody(StoreCore& core, const OpContext& ctx, BodySource
 
 void DiscardBody(StoreCore& core, const IncomingBody& body) {
   if (body.id == 0 || body.packed) return;
-  const Status removed = core.files.Unlink(BodyPath(core.directory, body.id));
+  const std::string path = BodyPath(core.directory, body.id);
+  Status removed = core.files.Unlink(path);
+  // Durably, since no later opening looks for this one again.
+  if (removed.ok()) removed = core.files.SyncDirectory(path.substr(0, path.rfind('/')));
   if (!removed.ok() && !removed.Is(Errc::kNotFound)) LogWarning("store: ", removed.error().message);
 }
 

@@ -74,18 +74,55 @@ class KeyCursor {
   bool damaged_ = false;
 };
 
-// Where a listing begins: behind `after`; when that is a common prefix, behind all keys under it.
+// Where a listing begins: behind `after`, and behind all keys whose common prefix is not greater than it.
 struct Start {
   std::string key;
   bool behind = false;
+  bool nowhere = false;  // nothing can follow
+
+  void Apply(KeyCursor& cursor) const {
+    if (behind) {
+      cursor.SeekBehind(key);
+    } else {
+      cursor.SeekKey(key);
+    }
+  }
 };
 
+Start BehindPrefix(const std::string& common) {
+  Start start{PrefixSuccessor(common), false, false};
+  start.nowhere = start.key.empty();
+  return start;
+}
+
 Start StartOf(const std::string& prefix, const std::string& delimiter, const std::string& after) {
-  if (after.empty() || after < prefix) return {prefix, false};
-  if (!delimiter.empty() && after.ends_with(delimiter) && after.size() > prefix.size() && after.starts_with(prefix)) {
-    return {PrefixSuccessor(after), false};
+  if (after.empty() || after < prefix) return {prefix, false, false};
+  if (!after.starts_with(prefix)) return {"", false, true};
+  if (const auto common = CommonPrefixOf(after, prefix, delimiter)) return BehindPrefix(*common);
+  return {after, true, false};
+}
+
+Result<size_t> PageSize(int max_keys, const std::string& delimiter) {
+  if (max_keys < 0) return Error{Errc::kInvalidArgument, "a negative number of keys"};
+  if (delimiter.size() > 1) return Error{Errc::kInvalidArgument, "a delimiter is one character"};
+  return static_cast<size_t>(std::min(max_keys, kMaxListKeys));
+}
+
+// The name that the page before ended with, and a checksum: a token of somebody else's making is refused.
+std::string MakeToken(std::string_view last, uint64_t secret) {
+  std::string sealed;
+  PutBig64(sealed, StableHash64(last, secret));
+  return Base64Encode(sealed.append(last));
+}
+
+Result<std::string> AfterOf(const ListRequest& request, uint64_t secret) {
+  if (request.continuation_token.empty()) return request.start_after;
+  std::string sealed;
+  if (!Base64Decode(request.continuation_token, &sealed) || sealed.size() < 8 ||
+      GetBig64(sealed) != StableHash64(std::string_view(sealed).substr(8), secret)) {
+    return Error{Errc::kInvalidArgument, "not a continuation token of this store"};
   }
-  return {after, true};
+  return sealed.substr(8);
 }
 
 }  // namespace
@@ -93,31 +130,27 @@ Start StartOf(const std::string& prefix, const std::string& delimiter, const std
 Result<ListPage> EmbeddedBucket::List(const OpContext& ctx, const ListRequest& request) {
   RETURN_IF_ERROR(ctx.Check());
   if (request.as_of_us) return ListAsOf(ctx, request);
+  ASSIGN_OR_RETURN(const size_t most, PageSize(request.max_keys, request.delimiter));
+  ASSIGN_OR_RETURN(const std::string after, AfterOf(request, core_.id_secret()));
   ListPage page;
-  const size_t most = static_cast<size_t>(std::clamp(request.max_keys, 0, kMaxListKeys));
-  if (most == 0) return page;
-  const std::string& after = request.continuation_token.empty() ? request.start_after : request.continuation_token;
+  const Start start = StartOf(request.prefix, request.delimiter, after);
+  if (most == 0 || start.nowhere) return page;
   const bool shows_ids = ShowsIds();
   KeyCursor cursor(core_.index->NewIterator(), CurrentPrefix(id_));
-  const Start start = StartOf(request.prefix, request.delimiter, after);
-  if (start.behind) {
-    cursor.SeekBehind(start.key);
-  } else {
-    cursor.SeekKey(start.key);
-  }
+  start.Apply(cursor);
   std::string last;
   while (cursor.valid() && cursor.key().starts_with(request.prefix)) {
     if (page.objects.size() + page.common_prefixes.size() == most) {
-      page.next_token = last;
+      page.next_token = MakeToken(last, core_.id_secret());
       break;
     }
     auto common = CommonPrefixOf(cursor.key(), request.prefix, request.delimiter);
     if (common) {
       last = *common;
-      const std::string behind = PrefixSuccessor(*common);
+      const Start behind = BehindPrefix(*common);
       page.common_prefixes.push_back(std::move(*common));
-      if (behind.empty()) break;
-      cursor.SeekKey(behind);
+      if (behind.nowhere) break;
+      behind.Apply(cursor);
       continue;
     }
     ASSIGN_OR_RETURN(const pb::Version version, ParseRow(cursor.it()));
@@ -130,26 +163,22 @@ Result<ListPage> EmbeddedBucket::List(const OpContext& ctx, const ListRequest& r
 }
 
 Result<ListPage> EmbeddedBucket::ListAsOf(const OpContext& ctx, const ListRequest& request) const {
+  ASSIGN_OR_RETURN(const size_t most, PageSize(request.max_keys, request.delimiter));
+  ASSIGN_OR_RETURN(const std::string after, AfterOf(request, core_.id_secret()));
   ListPage page;
-  const size_t most = static_cast<size_t>(std::clamp(request.max_keys, 0, kMaxListKeys));
-  if (most == 0) return page;
+  Start at = StartOf(request.prefix, request.delimiter, after);
+  if (most == 0 || at.nowhere || *request.as_of_us < 0) return page;
   const auto time_us = static_cast<uint64_t>(*request.as_of_us);
-  const std::string& after = request.continuation_token.empty() ? request.start_after : request.continuation_token;
   // All over one state: a key that moves from one table to the other must not be missed.
   std::vector<KvIterator> cursors = core_.index->NewIterators(3);
   KeyCursor current(std::move(cursors[0]), CurrentPrefix(id_));
   KeyCursor older(std::move(cursors[1]), VersionPrefix(id_));
   const bool shows_ids = ShowsIds();
-  Start at = StartOf(request.prefix, request.delimiter, after);
   std::string last;
   for (;;) {
     RETURN_IF_ERROR(ctx.Check());
     for (KeyCursor* cursor : {&current, &older}) {
-      if (at.behind) {
-        cursor->SeekBehind(at.key);
-      } else {
-        cursor->SeekKey(at.key);
-      }
+      at.Apply(*cursor);
       RETURN_IF_ERROR(cursor->status());
     }
     std::optional<std::string> key;
@@ -157,19 +186,19 @@ Result<ListPage> EmbeddedBucket::ListAsOf(const OpContext& ctx, const ListReques
       if (cursor->valid() && cursor->key().starts_with(request.prefix) && (!key || cursor->key() < *key)) key = cursor->key();
     }
     if (!key) return page;
-    at = {*key, true};
+    at = {*key, true, false};
     ASSIGN_OR_RETURN(const auto visible, VisibleAt(cursors[2], *key, time_us));
     if (!visible) continue;
     if (page.objects.size() + page.common_prefixes.size() == most) {
-      page.next_token = last;
+      page.next_token = MakeToken(last, core_.id_secret());
       return page;
     }
     auto common = CommonPrefixOf(*key, request.prefix, request.delimiter);
     if (common) {
       last = *common;
-      at = {PrefixSuccessor(*common), false};
+      at = BehindPrefix(*common);
       page.common_prefixes.push_back(std::move(*common));
-      if (at.key.empty()) return page;
+      if (at.nowhere) return page;
     } else {
       last = *key;
       page.objects.push_back(Shown(InfoOf(*key, *visible, /*is_latest=*/false, request.with_metadata), shows_ids));
@@ -179,29 +208,27 @@ Result<ListPage> EmbeddedBucket::ListAsOf(const OpContext& ctx, const ListReques
 
 Result<ListVersionsPage> EmbeddedBucket::ListVersions(const OpContext& ctx, const ListVersionsRequest& request) {
   RETURN_IF_ERROR(ctx.Check());
+  ASSIGN_OR_RETURN(const size_t most, PageSize(request.max_keys, request.delimiter));
+  if (request.key_marker.empty() && !request.version_id_marker.empty()) {
+    return Error{Errc::kInvalidArgument, "a version id marker needs a key marker"};
+  }
   ListVersionsPage page;
-  const size_t most = static_cast<size_t>(std::clamp(request.max_keys, 0, kMaxListKeys));
-  if (most == 0) return page;
+  Start start = StartOf(request.prefix, request.delimiter, request.key_marker);
+  if (most == 0 || start.nowhere) return page;
   std::vector<KvIterator> cursors = core_.index->NewIterators(3);
   KeyCursor current(std::move(cursors[0]), CurrentPrefix(id_));
   KeyCursor older(std::move(cursors[1]), VersionPrefix(id_));
   const bool shows_ids = ShowsIds();
-  Start start = StartOf(request.prefix, request.delimiter, request.key_marker);
-  // Within a key: behind the version that the marker names.
+  // Within a key: behind the version that the marker names, which may be gone.
   std::optional<uint64_t> below_seq;
-  if (!request.version_id_marker.empty() && !request.key_marker.empty()) {
+  if (!request.version_id_marker.empty() && start.behind) {
     ASSIGN_OR_RETURN(const auto marker, FindById(cursors[2], request.key_marker, request.version_id_marker));
     below_seq = marker ? marker->seq() : SeqOf(request.key_marker, request.version_id_marker);
     if (!below_seq) return Error{Errc::kInvalidArgument, "the version id marker is none of this bucket"};
-    start = {request.key_marker, false};
+    start.behind = false;
   }
-  for (KeyCursor* cursor : {&current, &older}) {
-    if (start.behind) {
-      cursor->SeekBehind(start.key);
-    } else {
-      cursor->SeekKey(start.key);
-    }
-  }
+  start.Apply(current);
+  start.Apply(older);
   std::string newest_of;  // the key whose latest version has been seen
   if (below_seq) newest_of = request.key_marker;
   for (;;) {
@@ -223,11 +250,11 @@ Result<ListVersionsPage> EmbeddedBucket::ListVersions(const OpContext& ctx, cons
     if (common) {
       page.next_key_marker = *common;
       page.next_version_id_marker.clear();
-      const std::string behind = PrefixSuccessor(*common);
+      const Start behind = BehindPrefix(*common);
       page.common_prefixes.push_back(std::move(*common));
-      if (behind.empty()) return page;
-      current.SeekKey(behind);
-      older.SeekKey(behind);
+      if (behind.nowhere) return page;
+      behind.Apply(current);
+      behind.Apply(older);
       continue;
     }
     const bool latest = cursor.key() != newest_of;

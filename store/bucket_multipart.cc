@@ -194,8 +194,6 @@ Result<PutResult> EmbeddedBucket::CompleteIn(CommitView& view, std::string_view 
                                              std::span<const UploadedPart> parts, const Conditions& conditions) const {
   ASSIGN_OR_RETURN(const BucketState state, StateIn(view));
   ASSIGN_OR_RETURN(const pb::Upload record, UploadIn(view, key, upload));
-  VersionRows rows(view, state, key);
-  RETURN_IF_ERROR(rows.CheckConditions(conditions));
   if (parts.empty()) return Error{Errc::kInvalidArgument, "an upload without parts"};
   view.Advance();
   const BodyId id = core_.NewBody();
@@ -248,6 +246,8 @@ Result<PutResult> EmbeddedBucket::CompleteIn(CommitView& view, std::string_view 
   }
   *version.mutable_headers() = record.headers();
   *version.mutable_metadata() = record.metadata();
+  VersionRows rows(view, state, key);
+  RETURN_IF_ERROR(rows.CheckConditions(conditions));
   RETURN_IF_ERROR(rows.Put(&version));
   return ResultOf(state, key, version);
 }

@@ -44,18 +44,23 @@ Status StoreCore::FreeGarbage() {
   const CommitView::Overlay nothing;
   CommitView view = OwnView(nothing);
   size_t freed = 0;
+  std::set<std::string> changed_directories;
   uint64_t last = garbage_from_;
+  std::set<std::string> emptied;
   {
     KvIterator it = index->NewIterator();
-    for (it.Seek(GarbageRow(garbage_from_, 0)); it.Valid() && it.key().size() == 17 && it.key().front() == 'G'; it.Next()) {
+    for (it.Seek(GarbageRow(garbage_from_, 0)); it.Valid() && it.key().size() == 17 && it.key().front() == 'G';
+         it.Next()) {
       const uint64_t seq = GetBig64(it.key().substr(1));
       const BodyId body_id = GetBig64(it.key().substr(9));
       if (seq > below || freed == kGarbagePerPass) break;
       ASSIGN_OR_RETURN(const auto payload, view.Get(BodyRow(body_id)));
       pb::Body body;
       if (payload && body.ParseFromString(*payload) && body.kind() == pb::Body::FILE) {
-        const Status removed = files.Unlink(BodyPath(directory, body_id));
+        const std::string path = BodyPath(directory, body_id);
+        const Status removed = files.Unlink(path);
         if (!removed.ok() && !removed.Is(Errc::kNotFound)) return removed;
+        if (removed.ok()) changed_directories.insert(path.substr(0, path.rfind('/')));
       }
       view.Delete(BodyRow(body_id));
       view.Delete(std::string(it.key()));
@@ -66,6 +71,10 @@ Status StoreCore::FreeGarbage() {
   }
   garbage_left_ = freed == kGarbagePerPass;
   if (freed == 0) return {};
+  // A file that came back after its rows are gone would stay for ever.
+  for (const std::string& changed : changed_directories) RETURN_IF_ERROR(files.SyncDirectory(changed));
+  // A file that came back after a power loss would belong to nobody.
+  for (const std::string& path : emptied) RETURN_IF_ERROR(files.SyncDirectory(path));
   RETURN_IF_ERROR(WriteOwn(view, 0));
   garbage_from_ = last;
   metrics.counter("store.bodies_freed").Add(static_cast<int64_t>(freed));
@@ -117,6 +126,7 @@ Status StoreCore::Close() {
     // Nothing is written to this volume again; what was allocated ahead goes back.
     if (outcome.ok() && log_ != nullptr && log_allocated_ > log_offset_) outcome = log_->Truncate(log_offset_);
   }
+  range_compactor_.reset();
   index.reset();
   log_.reset();
   lock_.reset();

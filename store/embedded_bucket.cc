@@ -329,6 +329,12 @@ Result<uint64_t> EmbeddedBucket::RenamePrefix(const OpContext& ctx, std::string_
     std::vector<std::string> keys;
     const std::string table = CurrentPrefix(id_);
     // Keys never hold NUL, so a prefix of the key is a prefix of the row.
+    bool taken = false;
+    RETURN_IF_ERROR(view.Scan(table + std::string(to), [&taken](std::string_view, std::string_view) {
+      taken = true;
+      return false;
+    }));
+    if (taken) return Error{Errc::kPreconditionFailed, StrCat("there are objects under ", to)};
     RETURN_IF_ERROR(view.Scan(table + std::string(from), [&](std::string_view row, std::string_view) {
       const auto key = UnescapeKey(row.substr(table.size()));
       if (key) keys.push_back(key->first);

@@ -24,6 +24,7 @@ struct EmbeddedStoreOptions {
   uint64_t allocate_bytes = 64 << 20;        // reserved ahead in the open volume
   uint64_t checkpoint_bytes = 64 << 20;      // of log between two checkpoints
   int64_t checkpoint_ns = 30'000'000'000;
+  uint64_t most_deletions = 50'000;          // of rows of a bucket, before its part of the index is compacted
   uint64_t ballast_bytes = 64 << 20;         // kept for deletions on a full disk; 0: none
   uint64_t min_part_bytes = kMinPartBytes;
 };

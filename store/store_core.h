@@ -24,6 +24,7 @@
 #include "base/mutex.h"
 #include "store/commit_view.h"
 #include "store/embedded_store.h"
+#include "store/range_compactor.h"
 #include "store/volume_reader.h"
 
 namespace pailfs::store {
@@ -158,6 +159,7 @@ class StoreCore {
                        bool keep_deletions, CompactionResult* result);
 
   std::unique_ptr<FileLock> lock_;
+  std::unique_ptr<RangeCompactor> range_compactor_;  // ends before the index
   std::string store_uuid_;
   uint64_t id_secret_ = 0;
   std::atomic<BodyId> next_body_{1};

@@ -114,6 +114,9 @@ Status StoreCore::WriteGroup(Group& group, uint16_t flags) {
     return Error{Errc::kAmbiguous, indexed.error().message};
   }
   visible_seq_ = last_seq_;
+  for (const auto& [row, value] : group.overlay) {
+    if (!value) range_compactor_->CountDeletion(row);
+  }
   MutexLock lock(counts_mu_);
   for (const auto& [bucket, now] : counts) counts_[bucket] = now;
   return {};

@@ -99,6 +99,7 @@ Status StoreCore::Open() {
   visible_seq_ = last_seq_;
   garbage_left_ = false;
   checkpoint_at_ns_ = clock.MonotonicNs() + options.checkpoint_ns;
+  range_compactor_ = std::make_unique<RangeCompactor>(*index, metrics, options.most_deletions);
   committer_ = std::thread([this] { Run(); });
   return {};
 }

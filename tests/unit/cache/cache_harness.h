@@ -64,7 +64,12 @@ class CacheHarness {
   // What kill -9 leaves: the directory as it is at this moment.
   void Crash() {
     const std::string next = StrCat(root_, '/', ++generation_);
-    std::filesystem::copy(directory_, next, std::filesystem::copy_options::recursive);
+    // The database deletes old files in the background; a copy that met that is made again.
+    for (std::error_code failed;;) {
+      std::filesystem::copy(directory_, next, std::filesystem::copy_options::recursive, failed);
+      if (!failed) break;
+      std::filesystem::remove_all(next);
+    }
     cache_.reset();
     directory_ = next;
     Open();

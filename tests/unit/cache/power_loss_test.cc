@@ -127,7 +127,7 @@ TEST(PowerLossTest, WhatFsyncAcknowledgedIsThere) {
   const char* given = std::getenv("PAILFS_SEED");
   const char* rounds = std::getenv("PAILFS_ROUNDS");
   const uint64_t first = given != nullptr ? ParseUint(given).value_or(1) : 1;
-  const uint64_t count = rounds != nullptr ? ParseUint(rounds).value_or(1) : 40;
+  const uint64_t count = rounds != nullptr ? ParseUint(rounds).value_or(1) : 100;
   for (uint64_t seed = first; seed < first + count; ++seed) {
     std::cout << "seed " << seed << std::endl;
     SCOPED_TRACE(StrCat("PAILFS_SEED=", seed));
