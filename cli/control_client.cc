@@ -47,9 +47,10 @@ ControlConnection::~ControlConnection() {
 
 Status ControlConnection::Send(std::string_view word) {
   const std::string line = StrCat(word, '\n');
-  if (send(fd_, line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size())) {
-    return ErrnoError(errno, "speaking to the daemon");
-  }
+  const ssize_t sent = send(fd_, line.data(), line.size(), MSG_NOSIGNAL);
+  // A daemon that refuses does not listen any more, but has said why.
+  if (sent < 0 && errno == EPIPE) return {};
+  if (sent < 0) return ErrnoError(errno, "speaking to the daemon");
   return {};
 }
 

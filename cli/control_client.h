@@ -27,6 +27,7 @@ class ControlConnection {
 
   // The process at the other end, as the kernel says.
   pid_t pid() const { return pid_; }
+  // Fine too when the daemon has closed the conversation already: Receive has its last words.
   Status Send(std::string_view word);
   // The next line; nullopt at the end. Waits for ever without a timeout; kTimedOut.
   Result<std::optional<JsonValue>> Receive(std::optional<std::chrono::milliseconds> timeout = std::nullopt);
