@@ -163,7 +163,8 @@ TEST_F(ControlTest, ReplacesWhatADeadDaemonLeft) {
   EXPECT_TRUE(AskStatus(other).ok());
 }
 
-// More than the server has threads and places for: those beyond are refused at once, and nobody is left without an answer.
+// More than the server has threads and places for: those beyond are refused at once, and nobody is left without an
+// answer.
 TEST_F(ControlTest, ManyAskersAtOnceAreAnsweredOrRefused) {
   constexpr int kAskers = 40;
   constexpr int kAtOnce = 24;  // 8 that are served and 16 that wait

@@ -1,5 +1,5 @@
-// A directory that is removed with everything in it. In memory where that is possible (unless TMPDIR says otherwise): these
-// tests open stores many times, and what is durable on a disk is tested elsewhere.
+// A directory that is removed with everything in it. In memory where that is possible (unless TMPDIR says otherwise):
+// these tests open stores many times, and what is durable on a disk is tested elsewhere.
 #pragma once
 
 #include <unistd.h>
