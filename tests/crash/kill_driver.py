@@ -72,6 +72,7 @@ class Driver:
         self.rng = rng
         self.mount = harness.Mount(directory, options=["cache_size=512M"])
         self.models = [{} for _ in range(arguments.workers)]
+        self.history = []  # (round, worker, line) of all logs
         self.operations = 0
         self.in_flight = 0
         self.environment_checks = directory / "sanitizer"
@@ -152,7 +153,9 @@ class Driver:
     def verify(self, round_number):
         problems = []
         for worker, model in enumerate(self.models):
-            model, in_flight, count, failure = read_log(self.directory / f"log-{worker}", model)
+            log = self.directory / f"log-{worker}"
+            self.history += [(round_number, worker, line) for line in log.read_text().splitlines()]
+            model, in_flight, count, failure = read_log(log, model)
             if failure and failure["failed"] not in DIED:
                 problems.append(f"worker {worker}: {failure}")
             self.operations += count
@@ -163,9 +166,21 @@ class Driver:
                 problems += [f"worker {worker}: {line}" for line in wrong[:10]]
                 problems.append(f"worker {worker}: in flight was {in_flight}, {count} operations before it in this round")
             self.models[worker] = found
-            (self.directory / f"log-{worker}").write_text("")
+            log.write_text("")
         if problems:
             raise AssertionError(f"round {round_number}:\n" + "\n".join(problems))
+
+    def story_of(self, key):
+        """What the logs and the bucket know of a key."""
+        worker, path = key.rstrip("/").split("/", 1)
+        lines = []
+        for index, (number, who, line) in enumerate(self.history):
+            if f"worker-{who}" == worker and f'"{path}"' in line:
+                outcome = self.history[index + 1][2] if index + 1 < len(self.history) else "nothing"
+                lines.append(f"  round {number}: {line} then {outcome}")
+        place = f"{self.mount.source}/{key}"
+        lines += [harness.pailfs("object", command, place, check=False).stdout for command in ("versions", "stat")]
+        return f"{key}:\n" + "\n".join(lines)
 
     def run(self, rounds):
         self.remount()
@@ -199,7 +214,8 @@ class Driver:
         missing = [k for k, size in expected.items() if size is not None and found.get(k) != size]
         extra = [k for k in found if k not in expected]
         if missing or extra:
-            raise AssertionError(f"the bucket differs: missing {missing[:10]}, too much {extra[:10]}")
+            raise AssertionError(f"the bucket differs: missing {missing[:10]}, too much {extra[:10]}\n" +
+                                 "\n".join(self.story_of(key) for key in (missing + extra)[:5]))
         shutil.rmtree(self.mount.cache)
         self.remount()
         for worker, model in enumerate(self.models):
