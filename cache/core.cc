@@ -263,13 +263,15 @@ Status Core::TouchDirectory(const InodePtr& dir, Transaction& txn) {
   return {};
 }
 
+int64_t Core::PauseAfter(int failures) {
+  int64_t pause = kFirstRetryNs;
+  for (int i = 1; i < failures && pause < kLastRetryNs; ++i) pause *= 2;
+  return std::min(pause, kLastRetryNs);
+}
+
 int64_t Core::DueOf(const Inode& inode) const {
   const int64_t now = clock.MonotonicNs();
-  if (inode.failures > 0) {
-    int64_t pause = kFirstRetryNs;
-    for (int i = 1; i < inode.failures && pause < kLastRetryNs; ++i) pause *= 2;
-    return now + std::min(pause, kLastRetryNs);
-  }
+  if (inode.failures > 0) return now + PauseAfter(inode.failures);
   if (inode.urgent || inode.must_evacuate || flushers > 0 || (pressure > 0 && inode.record.content_dirty)) return now;
   int64_t due = inode.last_change_ns + options.writeback_delay_ns;
   if (inode.write_opens > 0 && inode.record.content_dirty) {
@@ -289,6 +291,8 @@ void Core::UpdateQueue(const InodePtr& inode) {
   } else if (inode->must_evacuate && !inode->freed) {
     needed = true;
   }
+  // Until it is known what a step left in the bucket, linked or not.
+  if (!inode->record.operation_key.empty() && !inode->freed) needed = true;
   if (inode->queued) queue.erase({inode->due_ns, inode->ino});
   inode->queued = false;
   if (needed && inode->dirty_order == 0) {
@@ -362,9 +366,10 @@ Status Core::Commit(Transaction& txn, KvDurability durability) { return db->Comm
 
 Status Core::AddTombstone(const Origin& origin, Transaction& txn) {
   if (origin.superseded) return {};
+  ASSIGN_OR_RETURN(const auto pending, db->FindTombstone(origin.key));
+  if (!pending) ++tombstones;
   db->PutTombstone(txn, origin.key, {origin.etag, origin.version_id, NowNs(), 0});
   db->RemoveDisplaced(txn, origin.key);
-  ++tombstones;
   const int64_t due = flushers > 0 ? clock.MonotonicNs() : clock.MonotonicNs() + options.writeback_delay_ns;
   if (tombstones == 1 || due < tombstones_due_ns) tombstones_due_ns = due;
   work_changed.NotifyOne();
@@ -379,11 +384,14 @@ Status Core::DropLink(const InodePtr& inode, Transaction& txn, Ino held_by) {
   record.parent = 0;
   record.ctime_ns = NowNs();
   record.held = held_by != 0;
-  const bool stays = inode->opens > 0 || inode->directory_opens > 0 || inode->stepping || record.held;
+  const bool stays = inode->opens > 0 || inode->directory_opens > 0 || inode->stepping || record.held ||
+                     !record.operation_key.empty();
   if (stays) {
-    inode->in_meta = true;
-    ASSIGN_OR_RETURN(const auto blocks, db->BlockRows(inode->ino, /*in_meta=*/false));
-    for (const auto& [segment, bits] : blocks) db->PutBlocks(txn, inode->ino, segment, bits, /*in_meta=*/true);
+    if (!inode->in_meta) {
+      inode->in_meta = true;
+      ASSIGN_OR_RETURN(const auto blocks, db->BlockRows(inode->ino, /*in_meta=*/false));
+      for (const auto& [segment, bits] : blocks) db->PutBlocks(txn, inode->ino, segment, bits, /*in_meta=*/true);
+    }
     Save(*inode, txn);
     if (record.origin && !record.origin->superseded) db->PutDisplaced(txn, record.origin->key, inode->ino);
     UpdateQueue(inode);
@@ -394,7 +402,7 @@ Status Core::DropLink(const InodePtr& inode, Transaction& txn, Ino held_by) {
 
 Status Core::FreeIfUnused(const InodePtr& inode, Transaction& txn) {
   if (inode->freed || inode->record.parent != 0 || inode->record.held || inode->opens > 0 ||
-      inode->directory_opens > 0 || inode->stepping) {
+      inode->directory_opens > 0 || inode->stepping || !inode->record.operation_key.empty()) {
     return {};
   }
   if (inode->record.origin) RETURN_IF_ERROR(AddTombstone(*inode->record.origin, txn));

@@ -97,6 +97,8 @@ class Core {
   void UpdateQueue(const InodePtr& inode) REQUIRES(mu);
   void Dequeue(const InodePtr& inode) REQUIRES(mu);
   void MakeUrgent(const InodePtr& inode) REQUIRES(mu);
+  // How long to wait after so many failures in a row.
+  static int64_t PauseAfter(int failures);
   Status Commit(Transaction& txn, KvDurability durability = KvDurability::kNoSync) REQUIRES(mu);
 
   // --- leaving ---
@@ -121,6 +123,8 @@ class Core {
   uint64_t next_order GUARDED_BY(mu) = 1;
   uint64_t tombstones GUARDED_BY(mu) = 0;
   int64_t tombstones_due_ns GUARDED_BY(mu) = 0;
+  int deletion_failures GUARDED_BY(mu) = 0;             // batches in a row that left something undone
+  std::optional<Error> deletion_error GUARDED_BY(mu);   // of the last of them
   bool deleting GUARDED_BY(mu) = false;
   int flushers GUARDED_BY(mu) = 0;        // calls that wait for everything
   int pressure GUARDED_BY(mu) = 0;        // writers that wait for room

@@ -63,7 +63,9 @@ struct Inode {
   uint64_t dirty_order = 0;    // 0: nothing to write back
   int failures = 0;
   int aborted_uploads = 0;
-  uint64_t smallest_size = UINT64_MAX;  // since the step under way began
+  // What the last step sent carried. UINT64_MAX when that is not known any more, after a crash: anything may have changed since.
+  uint64_t sent_content_generation = UINT64_MAX;
+  uint64_t sent_attribute_generation = UINT64_MAX;
   std::optional<Error> unseen_error;    // to be returned once, by close or fsync
   std::optional<Error> last_error;
   std::optional<std::pair<Ino, std::string>> stale_name;  // parent and name that the kernel must forget

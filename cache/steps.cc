@@ -66,6 +66,7 @@ UserMetadata WriteBack::MetadataFor(const Step& step) const {
 // --- executing ---
 
 Status WriteBack::ExecuteStep(const OpContext& ctx, Step step) {
+  if (step.ask) return Finish(ctx, step, Ask(ctx, step));
   if (step.kind != Kind::kPutContent) return Finish(ctx, step, Send(ctx, step));
   if (step.record.size > kSmallContentBytes) return ExecuteLargeContent(ctx, std::move(step));
   auto outcome = SendSmallContent(ctx, &step);
@@ -79,7 +80,8 @@ void WriteBack::Refresh(Step* step) {
   step->record.operation = operation;
   step->content_generation = step->record.content_generation;
   step->attribute_generation = step->inode->attribute_generation;
-  step->inode->smallest_size = step->record.size;
+  step->inode->sent_content_generation = step->content_generation;
+  step->inode->sent_attribute_generation = step->attribute_generation;
 }
 
 Result<WriteBack::Outcome> WriteBack::SendSmallContent(const OpContext& ctx, Step* step) {
@@ -190,7 +192,7 @@ Result<WriteBack::Outcome> WriteBack::SendCopy(const OpContext& ctx, const Step&
 // --- what became of it ---
 
 Status WriteBack::Finish(const OpContext& ctx, const Step& step, Result<Outcome> outcome) {
-  if (outcome.Is(Errc::kPreconditionFailed) || outcome.Is(Errc::kAmbiguous)) {
+  if (!step.ask && (outcome.Is(Errc::kPreconditionFailed) || outcome.Is(Errc::kAmbiguous))) {
     outcome = Resolve(ctx, step, std::move(outcome).error());
   }
   Status applied;
@@ -198,7 +200,7 @@ Status WriteBack::Finish(const OpContext& ctx, const Step& step, Result<Outcome>
   {
     MutexLock lock(core_.mu);
     step.inode->stepping = false;
-    step.inode->record.operation_key.clear();
+    if (!outcome.Is(Errc::kAmbiguous)) step.inode->record.operation_key.clear();
     core_.busy_keys.erase(step.key);
     --core_.steps_in_flight;
     applied = outcome.ok() ? ApplySuccess(step, *outcome) : ApplyFailure(step, outcome.error());
@@ -209,6 +211,16 @@ Status WriteBack::Finish(const OpContext& ctx, const Step& step, Result<Outcome>
   if (stale_name) core_.invalidate(step.inode->ino, stale_name->first, stale_name->second);
   data_.AfterStep(step.inode);
   return applied;
+}
+
+Result<WriteBack::Outcome> WriteBack::Ask(const OpContext& ctx, const Step& step) {
+  auto info = core_.store.Head(ctx, step.key, {});
+  if (!info.ok() && !info.Is(Errc::kNotFound)) return Error{Errc::kAmbiguous, info.error().message};
+  const std::string* token = info.ok() ? FindMetadata(info->metadata, kOperationMetadata) : nullptr;
+  if (token == nullptr || *token != core_.OperationToken(step.record.ino, step.operation)) {
+    return Error{Errc::kCancelled, "the step left nothing"};
+  }
+  return Outcome{{info->etag, info->version_id, info->last_modified_us}, info->size_bytes};
 }
 
 Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& step, Error error) {
@@ -235,9 +247,10 @@ Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& 
       }
       RETURN_IF_ERROR(core_.Commit(txn));
     }
-    return Error{Errc::kUnavailable, error.message};
+    // The request did nothing; the step is planned anew.
+    return Error{error.code == Errc::kAmbiguous ? Errc::kUnavailable : Errc::kCancelled, error.message};
   }
-  if (!info.ok()) return Error{Errc::kUnavailable, info.error().message};
+  if (!info.ok()) return Error{Errc::kAmbiguous, info.error().message};
   const std::string* token = FindMetadata(info->metadata, kOperationMetadata);
   if (token != nullptr && *token == core_.OperationToken(step.record.ino, step.operation)) {
     return Outcome{{info->etag, info->version_id, info->last_modified_us}, info->size_bytes};
@@ -250,7 +263,7 @@ Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& 
     }
     // Our own request, whose answer we never saw or forgot: the newer step replaces it.
     step.inode->replaces_etag = info->etag;
-    return Error{Errc::kUnavailable, "an earlier upload of ours is replaced"};
+    return Error{Errc::kCancelled, "an earlier upload of ours is replaced"};
   }
   if (error.code == Errc::kAmbiguous) return Error{Errc::kUnavailable, error.message};
   return error;
@@ -263,31 +276,27 @@ bool WriteBack::IsNewer(const InodeRecord& record, const ObjectInfo& info) const
   return operation && *operation >= record.changed_operation;
 }
 
-Status WriteBack::ClaimUnrecorded(const OpContext& ctx) {
-  std::vector<InodePtr> sent;
+Status WriteBack::AskUnanswered(const OpContext& ctx) {
+  std::vector<InodePtr> unanswered;
   {
     MutexLock lock(core_.mu);
     for (const auto& [order, ino] : core_.dirty_by_order) {
       const InodePtr inode = core_.Cached(ino);
-      if (inode != nullptr && !inode->record.operation_key.empty()) sent.push_back(inode);
+      if (inode != nullptr && !inode->record.operation_key.empty()) unanswered.push_back(inode);
     }
   }
-  for (const InodePtr& inode : sent) {
-    const std::string key = inode->record.operation_key;
-    const auto info = core_.store.Head(ctx, key, {});
-    if (!info.ok()) continue;
-    MutexLock lock(core_.mu);
-    InodeRecord& record = inode->record;
-    const std::string* token = FindMetadata(info->metadata, kOperationMetadata);
-    record.operation_key.clear();
-    if (token == nullptr || *token != core_.OperationToken(record.ino, record.operation)) continue;
-    Transaction txn;
-    if (record.origin && record.origin->key == key) record.origin->superseded = true;
-    ASSIGN_OR_RETURN(const auto pending, core_.db->FindTombstone(key));
-    if (!pending) ++core_.tombstones;
-    core_.db->PutTombstone(txn, key, {info->etag, info->version_id, core_.NowNs(), record.ino});
-    core_.Save(*inode, txn);
-    RETURN_IF_ERROR(core_.Commit(txn));
+  for (const InodePtr& inode : unanswered) {
+    std::optional<Step> step;
+    {
+      MutexLock lock(core_.mu);
+      core_.Dequeue(inode);
+      step = PlanAsk(inode);
+    }
+    if (!step) continue;
+    auto outcome = Ask(ctx, *step);
+    const bool out_of_reach = outcome.Is(Errc::kAmbiguous);
+    RETURN_IF_ERROR(Finish(ctx, *step, std::move(outcome)));
+    if (out_of_reach) break;
   }
   return {};
 }

@@ -9,12 +9,15 @@
 namespace pailfs::cache {
 namespace {
 
+constexpr std::string_view kEvacuatedPrefix = ".pailfs/evacuated/";
 constexpr int64_t kBlockedPauseNs = 20'000'000;
 constexpr int64_t kIdleWaitNs = 500'000'000;
 constexpr size_t kMostDirtyWhileExpanding = 50'000;
 constexpr size_t kExpandChunk = 256;
 constexpr auto kProgressInterval = std::chrono::milliseconds(200);
 constexpr int kAbortsBeforeInsisting = 2;
+// A flush gives up on what has failed so often in a row, with pauses that double: after half a minute.
+constexpr int kFlushAttempts = 6;
 
 }  // namespace
 
@@ -142,14 +145,38 @@ Result<std::optional<Conditions>> WriteBack::ConditionsFor(const InodePtr& inode
   return std::optional<Conditions>();
 }
 
+std::optional<WriteBack::Step> WriteBack::PlanAsk(const InodePtr& inode) {
+  Step step;
+  step.ask = true;
+  step.inode = inode;
+  step.record = inode->record;
+  step.key = inode->record.operation_key;
+  step.kind = step.key.starts_with(kEvacuatedPrefix) ? Kind::kEvacuate : KindOf(inode->record);
+  step.operation = inode->record.operation;
+  step.content_generation = inode->sent_content_generation;
+  step.attribute_generation = inode->sent_attribute_generation;
+  if (core_.busy_keys.contains(step.key)) return std::nullopt;
+  Begin(step);
+  return step;
+}
+
+void WriteBack::Begin(const Step& step) {
+  step.inode->stepping = true;
+  step.inode->sent_content_generation = step.content_generation;
+  step.inode->sent_attribute_generation = step.attribute_generation;
+  core_.busy_keys.insert(step.key);
+  ++core_.steps_in_flight;
+}
+
 Result<std::optional<WriteBack::Step>> WriteBack::PlanStep(const InodePtr& inode) {
   if (inode->stepping || inode->freed) return std::optional<Step>();
+  if (!inode->record.operation_key.empty()) return PlanAsk(inode);
   Step step;
   step.inode = inode;
   step.record = inode->record;
   if (inode->must_evacuate && inode->record.origin) {
     step.kind = Kind::kEvacuate;
-    step.key = StrCat(kReservedPrefix, "evacuated/", core_.mount_id, ".", inode->ino);
+    step.key = StrCat(kEvacuatedPrefix, core_.mount_id, ".", inode->ino);
     step.conditions = Conditions::IfAbsent();
   } else {
     inode->must_evacuate = false;
@@ -176,14 +203,31 @@ Result<std::optional<WriteBack::Step>> WriteBack::PlanStep(const InodePtr& inode
   step.record.operation = step.operation;
   core_.Save(*inode, txn);
   RETURN_IF_ERROR(core_.Commit(txn));
-  inode->stepping = true;
-  inode->smallest_size = inode->record.size;
-  core_.busy_keys.insert(step.key);
-  ++core_.steps_in_flight;
+  Begin(step);
   return std::optional<Step>(std::move(step));
 }
 
 // --- waiting ---
+
+bool WriteBack::IsHopeless(const Error& error, int failures) const {
+  return ErrcRetryClass(error.code) == RetryClass::kNever || failures >= kFlushAttempts;
+}
+
+Status WriteBack::Hopeless(uint64_t up_to) {
+  if (core_.steps_in_flight > 0) return {};
+  const auto end = core_.dirty_by_order.lower_bound(up_to);
+  InodePtr stuck;
+  for (auto at = core_.dirty_by_order.begin(); at != end; ++at) {
+    const InodePtr inode = core_.Cached(at->second);
+    if (inode == nullptr || !inode->last_error || !IsHopeless(*inode->last_error, inode->failures)) return {};
+    if (stuck == nullptr) stuck = inode;
+  }
+  if (stuck != nullptr) return stuck->last_error->With(core_.PathOf(*stuck));
+  if (core_.tombstones > 0 && core_.deletion_error && IsHopeless(*core_.deletion_error, core_.deletion_failures)) {
+    return core_.deletion_error->With("deleting from the bucket");
+  }
+  return {};
+}
 
 Status WriteBack::FlushAll(const OpContext& ctx, const std::function<void()>& progress) {
   MutexLock lock(core_.mu);
@@ -199,6 +243,7 @@ Status WriteBack::FlushAll(const OpContext& ctx, const std::function<void()>& pr
     }
   }
   core_.failing.clear();
+  core_.deletion_failures = 0;
   core_.tombstones_due_ns = core_.clock.MonotonicNs();
   core_.work_changed.NotifyAll();
   Status outcome;
@@ -206,17 +251,8 @@ Status WriteBack::FlushAll(const OpContext& ctx, const std::function<void()>& pr
     const auto oldest = core_.dirty_by_order.begin();
     const bool inodes_done = oldest == core_.dirty_by_order.end() || oldest->first >= up_to;
     if (inodes_done && core_.tombstones == 0 && core_.moved_prefixes.empty()) break;
-    if (!inodes_done && core_.steps_in_flight == 0) {
-      const auto last = core_.dirty_by_order.lower_bound(up_to);
-      const bool only_failing = std::all_of(oldest, last, [this](const auto& dirty) NO_THREAD_SAFETY_ANALYSIS {
-        return core_.failing.contains(dirty.second);
-      });
-      const InodePtr inode = only_failing ? core_.Cached(oldest->second) : nullptr;
-      if (inode != nullptr && inode->last_error) {
-        outcome = inode->last_error->With(core_.PathOf(*inode));
-        break;
-      }
-    }
+    outcome = Hopeless(up_to);
+    if (!outcome.ok()) break;
     outcome = ctx.Check();
     if (!outcome.ok()) break;
     core_.progress_changed.WaitFor(core_.mu, kProgressInterval);
@@ -236,7 +272,9 @@ Status WriteBack::FlushInode(const OpContext& ctx, const InodePtr& inode) {
   const uint64_t up_to = core_.next_order;
   core_.MakeUrgent(inode);
   while (inode->dirty_order != 0 && inode->dirty_order < up_to) {
-    if (inode->failures > 0 && inode->last_error) return inode->last_error->With(core_.PathOf(*inode));
+    if (inode->last_error && IsHopeless(*inode->last_error, inode->failures)) {
+      return inode->last_error->With(core_.PathOf(*inode));
+    }
     RETURN_IF_ERROR(ctx.Check());
     core_.progress_changed.WaitFor(core_.mu, kProgressInterval);
   }
@@ -259,6 +297,7 @@ Status WriteBack::WaitForMoves(const OpContext& ctx) {
 Result<std::vector<DeleteItem>> WriteBack::ChooseDeletions(bool ignore_delay, int64_t* next_due_ns) {
   std::vector<DeleteItem> items;
   const bool now = ignore_delay || core_.flushers > 0;
+  bool waiting = false;
   const int64_t wall_ns = core_.NowNs();
   int64_t shortest_wait_ns = kIdleWaitNs;
   RETURN_IF_ERROR(core_.db->VisitTombstones("", [&](std::string_view key, const Tombstone& tombstone) {
@@ -267,6 +306,7 @@ Result<std::vector<DeleteItem>> WriteBack::ChooseDeletions(bool ignore_delay, in
       shortest_wait_ns = std::min(shortest_wait_ns, wait_ns);
       return true;
     }
+    waiting = true;
     if (core_.busy_keys.contains(std::string(key))) return true;
     if (const InodePtr successor = tombstone.successor != 0 ? core_.Cached(tombstone.successor) : nullptr) {
       const auto target = core_.TargetKey(*successor);
@@ -275,7 +315,9 @@ Result<std::vector<DeleteItem>> WriteBack::ChooseDeletions(bool ignore_delay, in
     items.push_back({std::string(key), "", tombstone.etag});
     return items.size() < kMaxBatchDelete;
   }));
-  *next_due_ns = core_.clock.MonotonicNs() + std::max<int64_t>(shortest_wait_ns, kBlockedPauseNs);
+  // What is busy, or does not fit this batch, is looked at again soon.
+  if (waiting) shortest_wait_ns = items.size() == kMaxBatchDelete ? 0 : kBlockedPauseNs;
+  *next_due_ns = core_.clock.MonotonicNs() + shortest_wait_ns;
   return items;
 }
 
@@ -284,7 +326,7 @@ Result<bool> WriteBack::DeleteSome(const OpContext& ctx, bool ignore_delay) {
   {
     MutexLock lock(core_.mu);
     if (core_.tombstones == 0 || core_.deleting) return false;
-    if (!ignore_delay && core_.flushers == 0 && core_.clock.MonotonicNs() < core_.tombstones_due_ns) return false;
+    if (!ignore_delay && core_.clock.MonotonicNs() < core_.tombstones_due_ns) return false;
     int64_t next_due_ns = 0;
     ASSIGN_OR_RETURN(items, ChooseDeletions(ignore_delay, &next_due_ns));
     core_.tombstones_due_ns = next_due_ns;
@@ -301,27 +343,44 @@ Result<bool> WriteBack::DeleteSome(const OpContext& ctx, bool ignore_delay) {
   core_.progress_changed.NotifyAll();
   core_.work_changed.NotifyAll();
   if (!results.ok()) {
-    core_.tombstones_due_ns = core_.clock.MonotonicNs() + kIdleWaitNs;
+    NoteDeletionFailure(results.error());
     return std::move(results).error();
   }
-  RETURN_IF_ERROR(ApplyDeletions(items, *results));
-  return true;
+  return ApplyDeletions(items, *results);
 }
 
-Status WriteBack::ApplyDeletions(const std::vector<DeleteItem>& items, const std::vector<Result<DeleteResult>>& results) {
+void WriteBack::NoteDeletionFailure(const Error& error) {
+  ++core_.deletion_failures;
+  core_.deletion_error = error;
+  core_.tombstones_due_ns = core_.clock.MonotonicNs() + Core::PauseAfter(core_.deletion_failures);
+}
+
+Result<bool> WriteBack::ApplyDeletions(const std::vector<DeleteItem>& items,
+                                       const std::vector<Result<DeleteResult>>& results) {
   Transaction txn;
+  std::optional<Error> failed;
+  bool any_done = false;
   for (size_t i = 0; i < items.size(); ++i) {
     const auto& result = results[i];
     if (!result.ok() && !result.Is(Errc::kPreconditionFailed) && !result.Is(Errc::kNotFound)) {
       LogWarning("deleting ", items[i].key, ": ", result.error().message);
+      failed = result.error().With(items[i].key);
       continue;
     }
     // A failed condition: somebody put another object there. It is not ours to delete.
     if (core_.listings_under_way > 0) core_.gone_keys.insert(items[i].key);
     core_.db->RemoveTombstone(txn, items[i].key);
     --core_.tombstones;
+    any_done = true;
   }
-  return core_.Commit(txn);
+  if (failed) {
+    NoteDeletionFailure(*failed);
+  } else {
+    core_.deletion_failures = 0;
+    core_.deletion_error.reset();
+  }
+  RETURN_IF_ERROR(core_.Commit(txn));
+  return any_done;
 }
 
 // --- directory moves ---

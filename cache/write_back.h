@@ -33,8 +33,9 @@ class WriteBack {
   Status FlushAll(const OpContext& ctx, const std::function<void()>& progress);
   // The same for one inode (and nothing else).
   Status FlushInode(const OpContext& ctx, const InodePtr& inode);
-  // After a crash: an object that a step had made before its outcome was recorded is ours to overwrite or delete.
-  Status ClaimUnrecorded(const OpContext& ctx);
+  // After a crash: asks what became of the steps whose outcome was not recorded. Those that cannot be asked for now are
+  // asked for by write-back later.
+  Status AskUnanswered(const OpContext& ctx);
   // After a power loss, before anybody looks: where the bucket has a newer state of a dirty inode than we have, takes that.
   Status AdoptNewerObjects(const OpContext& ctx);
   // Waits until no directory move is being expanded.
@@ -59,6 +60,7 @@ class WriteBack {
     uint64_t content_generation = 0;
     uint64_t attribute_generation = 0;
     bool insist = false;  // writers wait for the upload rather than interrupt it
+    bool ask = false;     // sends nothing: finds out what became of `operation` at `key`
   };
   struct Outcome {
     PutResult put;
@@ -68,10 +70,15 @@ class WriteBack {
   // --- choosing (under the mutex) ---
   std::optional<Step> ChooseStep(int64_t now_ns, bool ignore_delay);
   Result<std::optional<Step>> PlanStep(const InodePtr& inode);
+  std::optional<Step> PlanAsk(const InodePtr& inode);
+  void Begin(const Step& step);
   // The condition on `key`, or nullopt when another inode must leave it first.
   Result<std::optional<Conditions>> ConditionsFor(const InodePtr& inode, const std::string& key);
   Kind KindOf(const InodeRecord& record) const;
   void Postpone(const InodePtr& inode);
+  // Of what changed before `up_to`, the error of the first when nothing but hopeless things is left.
+  Status Hopeless(uint64_t up_to);
+  bool IsHopeless(const Error& error, int failures) const;
 
   // --- executing (without it) ---
   Status ExecuteStep(const OpContext& ctx, Step step);
@@ -87,6 +94,8 @@ class WriteBack {
                             const std::vector<PlannedPart>& plan);
   Result<Outcome> SendCopy(const OpContext& ctx, const Step& step, const PutOptions& options);
   UserMetadata MetadataFor(const Step& step) const;
+  // What became of a step of which nothing is known; kCancelled when it left nothing, kAmbiguous when that is not known still.
+  Result<Outcome> Ask(const OpContext& ctx, const Step& step);
   // What became of a request that failed or whose answer was lost.
   Result<Outcome> Resolve(const OpContext& ctx, const Step& step, Error error);
 
@@ -103,7 +112,9 @@ class WriteBack {
   // --- deletions and moves ---
   Result<bool> DeleteSome(const OpContext& ctx, bool ignore_delay);
   Result<std::vector<DeleteItem>> ChooseDeletions(bool ignore_delay, int64_t* next_due_ns);
-  Status ApplyDeletions(const std::vector<DeleteItem>& items, const std::vector<Result<DeleteResult>>& results);
+  // True when at least one is done.
+  Result<bool> ApplyDeletions(const std::vector<DeleteItem>& items, const std::vector<Result<DeleteResult>>& results);
+  void NoteDeletionFailure(const Error& error);
   Result<bool> ExpandMove(const OpContext& ctx);
   Status ExpandDirectory(Ino dir, std::vector<Ino>* pending);
 
