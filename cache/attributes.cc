@@ -121,26 +121,27 @@ Status Engine::Flush(const OpContext&, Ino ino) {
   return TakeUnseenError(inode);
 }
 
+Status Engine::MakeSafe(const OpContext& ctx, const InodePtr& inode) {
+  RETURN_IF_ERROR(data_.Sync(ctx, inode));
+  MutexLock lock(core_.mu);
+  Transaction txn;
+  if (inode->in_meta && !inode->freed) core_.Save(*inode, txn);
+  RETURN_IF_ERROR(core_.Commit(txn, KvDurability::kSync));
+  if (inode->record.holds == 0 || inode->freed) return {};
+  // Our bytes are safe, so what they replaced may go.
+  Transaction release;
+  RETURN_IF_ERROR(core_.ReleaseHeld(inode, release));
+  core_.Save(*inode, release);
+  RETURN_IF_ERROR(core_.Commit(release));
+  Transaction adoption;
+  RETURN_IF_ERROR(AdoptTombstone(inode, adoption));
+  return core_.Commit(adoption);
+}
+
 Status Engine::Fsync(const OpContext& ctx, Ino ino) {
   ASSIGN_OR_RETURN(const InodePtr inode, InodeOf(ino));
   RETURN_IF_ERROR(TakeUnseenError(inode));
-  if (inode->record.IsRegular()) RETURN_IF_ERROR(data_.Sync(ctx, inode));
-  {
-    MutexLock lock(core_.mu);
-    Transaction txn;
-    if (inode->in_meta && !inode->freed) core_.Save(*inode, txn);
-    RETURN_IF_ERROR(core_.Commit(txn, KvDurability::kSync));
-    if (inode->record.holds != 0 && !inode->freed) {
-      // Our bytes are safe, so what they replaced may go.
-      Transaction release;
-      RETURN_IF_ERROR(core_.ReleaseHeld(inode, release));
-      core_.Save(*inode, release);
-      RETURN_IF_ERROR(core_.Commit(release));
-      Transaction adoption;
-      RETURN_IF_ERROR(AdoptTombstone(inode, adoption));
-      RETURN_IF_ERROR(core_.Commit(adoption));
-    }
-  }
+  RETURN_IF_ERROR(MakeSafe(ctx, inode));
   if (core_.options.fsync_to_bucket) return write_back_.FlushInode(ctx, inode);
   return {};
 }

@@ -97,6 +97,8 @@ class Engine : public MountCache {
   // --- attributes.cc ---
   Status ChangeAttributes(const InodePtr& inode, const AttributeChange& change) REQUIRES(core_.mu);
   Status TakeUnseenError(const InodePtr& inode) EXCLUDES(core_.mu);
+  // Syncs the bytes and the record, and lets go what the inode replaced.
+  Status MakeSafe(const OpContext& ctx, const InodePtr& inode) EXCLUDES(core_.mu);
   Result<bool> CloneWhole(const InodePtr& source, uint64_t length, const InodePtr& target);
   Status SetAcl(const InodePtr& inode, std::string_view name, std::string_view value, Transaction& txn)
       REQUIRES(core_.mu);

@@ -189,6 +189,10 @@ void FileData::Discard(const InodePtr& inode) {
     MutexLock lock(inode->content.mu);
     if (inode->content.loaded && !inode->content.exists) return;
     allocated = inode->content.allocated_bytes;
+    if (!inode->content.loaded) {
+      const auto stat = core_.files.Stat(core_.DataPath(inode->ino));
+      if (stat.ok()) allocated = stat->allocated_bytes;
+    }
     inode->content.file.reset();
     inode->content.exists = false;
     inode->content.allocated_bytes = 0;

@@ -15,6 +15,10 @@ constexpr uint64_t kReadaheadLimitBytes = 16 << 20;
 uint64_t BlockOf(uint64_t offset) { return offset / kBlockBytes; }
 uint64_t BlocksUpTo(uint64_t size) { return (size + kBlockBytes - 1) / kBlockBytes; }
 
+// The end of the blocks that hold bytes of the origin. Where the limit lies inside a block, what is behind it in that block
+// is zeros as long as the block is absent; so such a block is fetched before anything in it changes, and dirty afterwards.
+uint64_t OriginEnd(const InodeRecord& record) { return BlocksUpTo(record.limit()) * kBlockBytes; }
+
 // Part of the room is left to the databases.
 uint64_t DataLimit(uint64_t size_limit_bytes) {
   return size_limit_bytes - std::min<uint64_t>(size_limit_bytes / 5, 96 << 20);
@@ -54,11 +58,20 @@ class BufferSink : public BodySink {
 // The content of an inode as a body to be sent.
 class ContentBody : public BodySource {
  public:
-  ContentBody(FileData& data, OpContext ctx, InodePtr inode, InodeRecord record, std::shared_ptr<File> file)
-      : data_(data), ctx_(std::move(ctx)), inode_(std::move(inode)), record_(std::move(record)), file_(std::move(file)) {}
+  // Adds what is read to `*taken`.
+  ContentBody(FileData& data, OpContext ctx, InodePtr inode, InodeRecord record, std::shared_ptr<File> file,
+              std::atomic<uint64_t>* taken)
+      : data_(data),
+        ctx_(std::move(ctx)),
+        inode_(std::move(inode)),
+        record_(std::move(record)),
+        file_(std::move(file)),
+        taken_(taken) {}
   uint64_t size_bytes() const override { return record_.size; }
   Status ReadAt(uint64_t offset, std::span<std::byte> buffer) override {
-    return data_.ReadThrough(ctx_, inode_, record_, offset, buffer);
+    RETURN_IF_ERROR(data_.ReadThrough(ctx_, inode_, record_, offset, buffer));
+    *taken_ += buffer.size();
+    return {};
   }
   uint64_t NextData(uint64_t offset) override {
     if (offset < record_.limit() && !record_.complete) return offset;
@@ -74,6 +87,7 @@ class ContentBody : public BodySource {
   const InodePtr inode_;
   const InodeRecord record_;
   const std::shared_ptr<File> file_;
+  std::atomic<uint64_t>* const taken_;
 };
 
 }  // namespace
@@ -93,10 +107,7 @@ FileData::FileData(Core& core)
             }
             core_.work_changed.NotifyAll();
           },
-          [this] {
-            MutexLock lock(core_.mu);
-            return core_.steps_in_flight > 0;
-          }) {
+          [this] { return uploaded_bytes_.load(); }) {
   if (core_.options.background) deleter_ = std::make_unique<ThreadPool>("pailfs-unlink", 1, 100'000);
   core_.discard_content = [this](const InodePtr& inode) { Discard(inode); };
 }
@@ -284,8 +295,8 @@ Status FileData::ReadThrough(const OpContext& ctx, const InodePtr& inode, const 
       stop = (BlockOf(at) + 1) * kBlockBytes;
       while (stop < end && BlockIsLocal(inode->content, record, BlockOf(stop)) == local) stop += kBlockBytes;
     }
-    if (!local) stop = std::min(stop, record.limit());
     stop = std::min(stop, end);
+    if (!local && at < record.limit()) stop = std::min(stop, record.limit());
     const auto part = buffer.subspan(done, stop - at);
     if (local) {
       size_t read = 0;
@@ -293,19 +304,14 @@ Status FileData::ReadThrough(const OpContext& ctx, const InodePtr& inode, const 
         ASSIGN_OR_RETURN(read, file->ReadAt(at, part));
       }
       std::fill(part.begin() + static_cast<ptrdiff_t>(read), part.end(), std::byte{0});
+    } else if (at >= record.limit()) {
+      std::fill(part.begin(), part.end(), std::byte{0});
     } else {
       BufferSink sink(part);
       RETURN_IF_ERROR(Fetch(ctx, record, {at, part.size()}, sink));
       if (sink.filled() != part.size()) return Error{Errc::kCorrupt, "the object is shorter than it said"};
     }
     done += part.size();
-    // The tail of the block in which the limit lies is zeros.
-    if (!local && stop == record.limit() && stop < end && stop % kBlockBytes != 0) {
-      const uint64_t zeros_end = std::min(end, (BlockOf(stop) + 1) * kBlockBytes);
-      const auto zeros = buffer.subspan(done, zeros_end - stop);
-      std::fill(zeros.begin(), zeros.end(), std::byte{0});
-      done += zeros.size();
-    }
   }
   return {};
 }
@@ -313,7 +319,13 @@ Status FileData::ReadThrough(const OpContext& ctx, const InodePtr& inode, const 
 Result<std::unique_ptr<BodySource>> FileData::BodyOf(const OpContext& ctx, const InodePtr& inode, const InodeRecord& record) {
   RETURN_IF_ERROR(Load(inode, SnapshotOf(inode)));
   ASSIGN_OR_RETURN(auto file, FileOf(inode, record.size, /*create=*/false));
-  return std::unique_ptr<BodySource>(std::make_unique<ContentBody>(*this, ctx, inode, record, std::move(file)));
+  bool failed_before = false;
+  {
+    MutexLock lock(core_.mu);
+    failed_before = inode->failures > 0;
+  }
+  return std::unique_ptr<BodySource>(std::make_unique<ContentBody>(*this, ctx, inode, record, std::move(file),
+                                                                   failed_before ? &retried_bytes_ : &uploaded_bytes_));
 }
 
 std::vector<ByteRange> FileData::DirtyRuns(const InodePtr& inode, const InodeRecord& record) {
@@ -373,7 +385,7 @@ Status FileData::MarkBeforeChange(const InodePtr& inode, uint64_t offset, uint64
   if (inode->freed) return Error{Errc::kStale, "the file is gone"};
   InodeRecord& record = inode->record;
   const bool first_change = !record.content_dirty;
-  const uint64_t end = std::min(offset + length, record.limit());
+  const uint64_t end = std::min(offset + length, OriginEnd(record));
   bool bits_changed = false;
   if (offset < end) {
     MutexLock content_lock(inode->content.mu);
@@ -401,7 +413,7 @@ Status FileData::NoteChange(const InodePtr& inode, uint64_t offset, uint64_t len
                             bool kill_privileges) {
   MutexLock lock(core_.mu);
   InodeRecord& record = inode->record;
-  const uint64_t end = std::min(offset + length, record.limit());
+  const uint64_t end = std::min(offset + length, OriginEnd(record));
   bool save = false;
   if (offset < end) {
     MutexLock content_lock(inode->content.mu);
@@ -434,7 +446,7 @@ Status FileData::FillEdges(const OpContext& ctx, const InodePtr& inode, const Sn
                            uint64_t length) {
   const InodeRecord& record = snapshot.record;
   const uint64_t end = offset + length;
-  if (record.complete || offset >= record.limit()) return {};
+  if (record.complete || length == 0 || offset >= OriginEnd(record)) return {};
   const uint64_t first = BlockOf(offset) * kBlockBytes;
   if (offset > first || end < std::min(first + kBlockBytes, record.limit())) {
     RETURN_IF_ERROR(Fill(ctx, inode, record, first, kBlockBytes));
@@ -488,7 +500,6 @@ Status FileData::Truncate(const OpContext& ctx, const InodePtr& inode, uint64_t 
     MutexLock lock(core_.mu);
     InodeRecord& record = inode->record;
     record.size = size;
-    inode->smallest_size = std::min(inode->smallest_size, size);
     if (record.origin) record.origin->limit = std::min(record.origin->limit, size);
     record.mtime_ns = record.ctime_ns = core_.NowNs();
     Transaction txn;
@@ -568,17 +579,17 @@ Status FileData::Sync(const OpContext& ctx, const InodePtr& inode) {
   RETURN_IF_ERROR(inode->gate.AcquireShared(ctx));
   const SharedHold hold(inode->gate);
   const Snapshot snapshot = SnapshotOf(inode);
-  if (!snapshot.record.content_dirty) return {};
+  if (!snapshot.record.IsRegular() || !snapshot.record.content_dirty) return {};
   RETURN_IF_ERROR(Load(inode, snapshot));
   ASSIGN_OR_RETURN(const auto file, FileOf(inode, snapshot.record.size, /*create=*/false));
-  if (!file) return {};
-  RETURN_IF_ERROR(file->Sync());
+  if (file) RETURN_IF_ERROR(file->Sync());
   bool name_synced = false;
   {
     MutexLock lock(inode->content.mu);
     name_synced = inode->content.name_synced;
   }
-  if (!name_synced) {
+  // Without a cache file (an empty file has none) nothing but the record is needed.
+  if (file && !name_synced) {
     const std::string path = core_.DataPath(inode->ino);
     RETURN_IF_ERROR(core_.files.SyncDirectory(path.substr(0, path.rfind('/'))));
     MutexLock lock(inode->content.mu);

@@ -10,6 +10,7 @@
 // block that has the right bytes.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <list>
 #include <memory>
@@ -111,6 +112,8 @@ class FileData {
   std::list<Ino> recency_ GUARDED_BY(recency_mu_);  // files with cached bytes, least recently used first
   std::unordered_map<Ino, std::list<Ino>::iterator> places_ GUARDED_BY(recency_mu_);
   std::vector<std::pair<Ino, uint64_t>> pending_deletes_ GUARDED_BY(recency_mu_);
+  std::atomic<uint64_t> uploaded_bytes_ = 0;  // that uploads read here
+  std::atomic<uint64_t> retried_bytes_ = 0;   // the same of uploads that had failed before
   std::unique_ptr<ThreadPool> deleter_;  // null without background threads
 };
 

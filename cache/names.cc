@@ -390,8 +390,11 @@ Status Engine::RenameLocked(Ino parent, std::string_view name, Ino new_parent, s
     if (to->record.IsDirectory() && to_dir->record.subdirectories > 0) --to_dir->record.subdirectories;
     // Until our bytes are safe, those that they replace are kept: a power loss may undo the replacement.
     const bool hold = from->record.IsRegular() && to->record.IsRegular() && from->record.content_dirty &&
-                      from->record.synced_generation == 0 && from->record.holds == 0;
-    if (hold) from->record.holds = to->ino;
+                      from->record.synced_generation != from->record.content_generation && from->record.holds == 0;
+    if (hold) {
+      from->record.holds = to->ino;
+      from->record.synced_generation = 0;
+    }
     RETURN_IF_ERROR(core_.DropLink(to, txn, hold ? from->ino : 0));
   }
   RETURN_IF_ERROR(core_.db->RemoveDentry(txn, parent, name));
@@ -413,16 +416,20 @@ Status Engine::Rename(const OpContext& ctx, Ino parent, std::string_view name, I
   RETURN_IF_ERROR(Resolve(ctx, parent, name));
   RETURN_IF_ERROR(Resolve(ctx, new_parent, new_name));
   std::vector<InodePtr> to_load;
+  std::vector<InodePtr> holding;
   {
     MutexLock lock(core_.mu);
     const std::pair<Ino, std::string_view> places[] = {{parent, name}, {new_parent, new_name}};
     for (const auto& [dir, entry] : places) {
       ASSIGN_OR_RETURN(const auto dentry, Find(dir, entry));
-      if (!dentry || !S_ISDIR(dentry->type)) continue;
+      if (!dentry) continue;
       ASSIGN_OR_RETURN(InodePtr inode, core_.Get(dentry->ino));
-      to_load.push_back(std::move(inode));
+      if (inode->record.holds != 0) holding.push_back(inode);
+      if (S_ISDIR(dentry->type)) to_load.push_back(std::move(inode));
     }
   }
+  // An inode keeps one that it replaced until its own bytes are safe; before it replaces another they are made so.
+  for (const InodePtr& inode : holding) RETURN_IF_ERROR(MakeSafe(ctx, inode));
   // What is below a directory that moves must be known first; W3.
   for (const InodePtr& dir : to_load) RETURN_IF_ERROR(loader_.LoadSubtree(ctx, dir));
   if (!to_load.empty()) RETURN_IF_ERROR(write_back_.WaitForMoves(ctx));

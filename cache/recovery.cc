@@ -98,7 +98,7 @@ Status Engine::Open() {
   RETURN_IF_ERROR(RecoverTree(after_power_loss));
   RETURN_IF_ERROR(data_.Recover());
   if (after_power_loss) RETURN_IF_ERROR(write_back_.AdoptNewerObjects(OpContext{}));
-  RETURN_IF_ERROR(write_back_.ClaimUnrecorded(OpContext{}));
+  RETURN_IF_ERROR(write_back_.AskUnanswered(OpContext{}));
   if (core_.options.background) write_back_.Start();
   return {};
 }
@@ -165,6 +165,7 @@ Status Engine::RecoverTree(bool after_power_loss) {
       Transaction txn;
       RETURN_IF_ERROR(core_.FreeIfUnused(inode, txn));
       RETURN_IF_ERROR(core_.Commit(txn));
+      core_.UpdateQueue(inode);
       continue;
     }
     inode->last_change_ns = core_.clock.MonotonicNs();
@@ -207,7 +208,9 @@ Status Engine::UndoUnsyncedReplacement(const InodePtr& inode) {
     ++parent->meta_children;
   }
   LogWarning("the bytes of ", core_.PathOf(*inode), " may be incomplete: they had not been synced when the machine went down");
-  return core_.Commit(txn, KvDurability::kSync);
+  RETURN_IF_ERROR(core_.Commit(txn, KvDurability::kSync));
+  // It may have been looked at while it had no name.
+  return replaced.ok() ? RecoverContent(*replaced, /*after_power_loss=*/true) : Status();
 }
 
 // Clean and in its place: the bucket may have gone on since the state that survived, so it is asked again.

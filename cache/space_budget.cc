@@ -38,13 +38,15 @@ Status SpaceBudget::Reserve(const OpContext& ctx, uint64_t bytes, int64_t timeou
   press_(true);
   int64_t give_up_ns = ctx.NowNs() + timeout_ns;
   uint64_t seen_progress = 0;
+  uint64_t seen_uploaded = uploaded_();
   Status outcome;
   while (!TryReserve(bytes)) {
     outcome = ctx.Check();
     if (!outcome.ok()) break;
-    const bool uploading = uploading_();
+    const uint64_t uploaded = uploaded_();
     MutexLock lock(mu_);
-    if (uploading || progress_ != seen_progress) {
+    if (uploaded != seen_uploaded || progress_ != seen_progress) {
+      seen_uploaded = uploaded;
       seen_progress = progress_;
       give_up_ns = ctx.NowNs() + timeout_ns;
     } else if (ctx.NowNs() >= give_up_ns) {

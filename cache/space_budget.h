@@ -15,11 +15,11 @@ namespace pailfs::cache {
 class SpaceBudget {
  public:
   // `evict(bytes)` frees clean data and returns how many bytes it freed; `press(on)` tells write-back that writers wait.
-  // Both are called without locks held.
-  // An upload under way (`uploading()`) counts as progress.
+  // `uploaded()` counts the bytes that uploads took so far; that they go on taking bytes counts as progress. All are called
+  // without locks held.
   SpaceBudget(uint64_t limit_bytes, std::function<uint64_t(uint64_t)> evict, std::function<void(bool)> press,
-              std::function<bool()> uploading)
-      : limit_bytes_(limit_bytes), evict_(std::move(evict)), press_(std::move(press)), uploading_(std::move(uploading)) {}
+              std::function<uint64_t()> uploaded)
+      : limit_bytes_(limit_bytes), evict_(std::move(evict)), press_(std::move(press)), uploaded_(std::move(uploaded)) {}
 
   // Waits for room, at most `timeout_ns` without any progress: then kNoSpace. kCancelled, kTimedOut. kNoSpace at once when
   // `bytes` exceed the limit.
@@ -39,7 +39,7 @@ class SpaceBudget {
   const uint64_t limit_bytes_;
   const std::function<uint64_t(uint64_t)> evict_;
   const std::function<void(bool)> press_;
-  const std::function<bool()> uploading_;
+  const std::function<uint64_t()> uploaded_;
   mutable Mutex mu_;
   CondVar freed_;
   uint64_t used_ GUARDED_BY(mu_) = 0;

@@ -146,6 +146,26 @@ TEST_P(EngineTest, PartialChangesKeepTheRest) {
   EXPECT_EQ(cache_.Bucket().at("f"), content);
 }
 
+TEST_P(EngineTest, ChangesBehindTheEndOfTheObjectKeepBothSides) {
+  for (const uint64_t gap : {0, 1, 5000, 200'000}) {
+    SCOPED_TRACE(StrCat("gap ", gap));
+    const std::string name = StrCat("f", gap);
+    std::string content(6'000'000, 'a');  // too large to be fetched whole, and it ends inside a block
+    ASSERT_OK(cache_.WriteFile(name, content));
+    cache_.Flush();
+    cache_.ReopenEmpty();
+    ASSERT_OK(cache_.WriteAt(name, content.size() + gap, "XYZ"));
+    content += std::string(gap, '\0') + "XYZ";
+    cache_.Crash();
+    cache_.Flush();
+    EXPECT_TRUE(cache_.Bucket().at(name) == content);
+    EXPECT_TRUE(cache_.ReadFile(name).value() == content);
+    ASSERT_OK(cache_.WriteAt(name, content.size(), "more"));
+    content += "more";
+    EXPECT_TRUE(cache_.ReadFile(name).value() == content);
+  }
+}
+
 TEST_P(EngineTest, TruncatedBytesNeverComeBack) {
   ASSERT_OK(cache_.WriteFile("f", std::string(500'000, 'a')));
   cache_.Flush();
@@ -174,6 +194,22 @@ TEST_P(EngineTest, AfterACrashEverythingClosedIsThere) {
   cache_.Crash();
   cache_.Flush();
   EXPECT_EQ(cache_.Bucket(), (Tree{{"e/", "/"}, {"e/f", "22"}}));
+}
+
+TEST_P(EngineTest, AChangedFileThatIsReplacedAndCrashedIsStillItself) {
+  const std::string content(1'000'000, 'a');
+  ASSERT_OK(cache_.WriteFile("f", content));
+  cache_.Flush();
+  cache_.ReopenEmpty();
+  ASSERT_TRUE(cache_.ReadFile("f").value() == content);
+  const Ino ino = cache_.At("f");
+  ASSERT_OK(cache_.WriteAt("f", 500'000, "XYZ"));
+  ASSERT_OK(cache_.WriteFile("new", "new"));
+  ASSERT_OK(cache_.Rename("new", "f"));
+  cache_.Crash();
+  std::string bytes(content.size(), '?');
+  ASSERT_OK(cache_->Read(cache_.ctx(), ino, 0, std::as_writable_bytes(std::span(bytes))));
+  EXPECT_EQ(bytes.substr(499'999, 5), "aXYZa");
 }
 
 TEST_P(EngineTest, MetadataSurvivesTheBucket) {

@@ -1,5 +1,5 @@
 // Power losses at any moment: what fsync acknowledged is there. The file system drops what was not synced, under the cache
-// files and under the databases. The seed is printed.
+// files and under the databases. The seed is printed, and with PAILFS_TRACE=1 each operation.
 
 #include <gtest/gtest.h>
 
@@ -18,7 +18,7 @@ constexpr char kBootId[] = "/proc/sys/kernel/random/boot_id";
 
 class Driver {
  public:
-  explicit Driver(uint64_t seed) : random_(seed), cache_(VersioningState::kEnabled, seed, files_) {
+  Driver(VersioningState versioning, uint64_t seed) : random_(seed), cache_(versioning, seed, files_) {
     EXPECT_TRUE(MakeDirectories(files_, "/proc/sys/kernel/random").ok());
     NewBoot();
     cache_.Open();
@@ -59,9 +59,25 @@ class Driver {
       ASSERT_TRUE(content.ok()) << name << ": " << content.error().message;
       if (*content != certain.content) {
         ASSERT_TRUE(certain.or_this && *content == *certain.or_this)
-            << name << " has " << content->size() << " bytes of something else";
+            << name << ", inode " << cache_.At(name) << ", has " << content->size() << " bytes instead of "
+            << certain.content.size() << ", other ones " << Difference(*content, certain.content);
       }
     }
+  }
+  static std::string Difference(const std::string& a, const std::string& b) {
+    const size_t length = std::min(a.size(), b.size());
+    size_t first = 0;
+    while (first < length && a[first] == b[first]) ++first;
+    size_t last = length;
+    while (last > first && a[last - 1] == b[last - 1]) --last;
+    return StrCat("from ", first, " to ", last);
+  }
+  void Trace(uint64_t operation, const std::string& name) {
+    if (!trace_) return;
+    const Ino ino = cache_.At(name);
+    const auto attributes = cache_->GetAttributes(ino);
+    std::cout << operation << " " << name << " inode " << ino << " size " << (attributes.ok() ? attributes->size_bytes : 0)
+              << std::endl;
   }
   void Fsync(const std::string& name) {
     const Ino ino = cache_.At(name);
@@ -73,7 +89,9 @@ class Driver {
   }
   void Step() {
     const std::string name = AnyName();
-    switch (random_.Below(8)) {
+    const uint64_t operation = random_.Below(8);
+    Trace(operation, name);
+    switch (operation) {
       case 0:
       case 1: {
         certain_.erase(name);
@@ -121,9 +139,12 @@ class Driver {
   FaultyFileSystem files_;
   CacheHarness cache_;
   std::map<std::string, Certain> certain_;
+  const bool trace_ = std::getenv("PAILFS_TRACE") != nullptr;
 };
 
-TEST(PowerLossTest, WhatFsyncAcknowledgedIsThere) {
+class PowerLossTest : public testing::TestWithParam<VersioningState> {};
+
+TEST_P(PowerLossTest, WhatFsyncAcknowledgedIsThere) {
   const char* given = std::getenv("PAILFS_SEED");
   const char* rounds = std::getenv("PAILFS_ROUNDS");
   const uint64_t first = given != nullptr ? ParseUint(given).value_or(1) : 1;
@@ -131,10 +152,15 @@ TEST(PowerLossTest, WhatFsyncAcknowledgedIsThere) {
   for (uint64_t seed = first; seed < first + count; ++seed) {
     std::cout << "seed " << seed << std::endl;
     SCOPED_TRACE(StrCat("PAILFS_SEED=", seed));
-    Driver(seed).Run(6);
+    Driver(GetParam(), seed).Run(6);
     if (HasFailure()) return;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Versioning, PowerLossTest, testing::Values(VersioningState::kEnabled, VersioningState::kOff),
+                         [](const auto& instance) {
+                           return std::string(instance.param == VersioningState::kEnabled ? "Enabled" : "Off");
+                         });
 
 }  // namespace
 }  // namespace pailfs::cache
