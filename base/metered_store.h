@@ -14,6 +14,8 @@ class MeteredStore : public ObjectStore {
   MeteredStore(ObjectStore& store, Metrics& metrics) : store_(store), metrics_(metrics) {}
 
   Capabilities capabilities() const override { return store_.capabilities(); }
+  std::string Identity() const override { return store_.Identity(); }
+  std::optional<uint64_t> ChangeNumber() const override { return store_.ChangeNumber(); }
   Result<ObjectInfo> Head(const OpContext& ctx, std::string_view key, const VersionSelector& version) override;
   Result<ObjectInfo> Get(const OpContext& ctx, std::string_view key, const GetOptions& options, BodySink& sink) override;
   Result<PutResult> Put(const OpContext& ctx, std::string_view key, BodySource& body, const PutOptions& options) override;

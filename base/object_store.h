@@ -238,6 +238,10 @@ class ObjectStore {
   virtual ~ObjectStore() = default;
 
   virtual Capabilities capabilities() const = 0;
+  // Names the bucket for good, so that what is remembered of one is never taken for another. Empty: not known.
+  virtual std::string Identity() const { return ""; }
+  // Grows with every change of the bucket, whoever makes it; nullopt where the store cannot tell.
+  virtual std::optional<uint64_t> ChangeNumber() const { return std::nullopt; }
 
   // kNotFound: no such key or version, or a delete marker.
   virtual Result<ObjectInfo> Head(const OpContext& ctx, std::string_view key, const VersionSelector& version) = 0;

@@ -153,7 +153,7 @@ Result<std::string> Core::DirectoryPrefix(Ino dir) {
   for (Ino at = dir; at != kRootIno;) {
     ASSIGN_OR_RETURN(const InodePtr inode, Get(at));
     if (inode->record.parent == 0) return Error{Errc::kStale, "the directory is gone"};
-    segments.push_back(KeySegmentOfName(inode->record.name));
+    segments.push_back(inode->record.Segment());
     at = inode->record.parent;
   }
   std::string prefix = options.prefix;
@@ -168,7 +168,7 @@ Result<std::string> Core::TargetKey(const Inode& inode) {
   if (inode.ino == kRootIno) return options.prefix.empty() ? StrCat(kReservedPrefix, "root") : options.prefix;
   if (inode.record.parent == 0) return Error{Errc::kStale, "the file is gone"};
   ASSIGN_OR_RETURN(std::string key, DirectoryPrefix(inode.record.parent));
-  key.append(KeySegmentOfName(inode.record.name));
+  key.append(inode.record.Segment());
   if (inode.record.IsDirectory()) key.push_back('/');
   if (key.size() > kMaxKeyBytes) {
     return Error{Errc::kNameTooLong, StrCat("the path is longer than the ", kMaxKeyBytes, " bytes of an object key")};
@@ -193,12 +193,39 @@ bool Core::UnderMovedPrefix(std::string_view key) {
                      [key](const auto& moved) { return key.starts_with(moved.first); });
 }
 
+Result<bool> Core::IsMoving(Ino dir) {
+  if (moved_prefixes.empty()) return false;
+  for (Ino at = dir; at != 0;) {
+    for (const auto& [prefix, moved] : moved_prefixes) {
+      if (moved == at) return true;
+    }
+    if (at == kRootIno) break;
+    ASSIGN_OR_RETURN(const InodePtr inode, Get(at));
+    at = inode->record.parent;
+  }
+  return false;
+}
+
+void Core::NoteKeyChanged(const std::string& key) {
+  if (listings_under_way > 0) changed_keys.insert(key);
+}
+
 Result<bool> Core::KeyIsSpokenFor(std::string_view key) {
-  if (gone_keys.contains(std::string(key)) || UnderMovedPrefix(key)) return true;
+  if (changed_keys.contains(key) || UnderMovedPrefix(key)) return true;
   ASSIGN_OR_RETURN(const auto tombstone, db->FindTombstone(key));
   if (tombstone) return true;
   ASSIGN_OR_RETURN(const auto displaced, db->FindDisplaced(key));
   return displaced.has_value();
+}
+
+Result<bool> Core::AnySpokenForUnder(std::string_view prefix) {
+  const auto changed = changed_keys.lower_bound(prefix);
+  if (changed != changed_keys.end() && changed->starts_with(prefix)) return true;
+  if (UnderMovedPrefix(prefix)) return true;
+  for (const auto& [moved, dir] : moved_prefixes) {
+    if (moved.starts_with(prefix)) return true;
+  }
+  return db->AnyPendingUnder(prefix);
 }
 
 bool Core::IsDisplaced(const Inode& inode, std::string_view target_key) const {
@@ -351,6 +378,11 @@ Status Core::SettleIfClean(const InodePtr& start) {
     }
     txn.meta.Delete(InodeKey(record.ino));
     txn.meta.Delete(DentryKey(record.parent, record.name));
+    if (record.origin) {
+      // It was elsewhere and came back.
+      ASSIGN_OR_RETURN(const auto displaced, db->FindDisplaced(record.origin->key));
+      if (displaced == record.ino) db->RemoveDisplaced(txn, record.origin->key);
+    }
     RETURN_IF_ERROR(db->Settle(txn));
     inode->in_meta = false;
     ASSIGN_OR_RETURN(InodePtr parent, Get(record.parent));

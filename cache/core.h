@@ -77,7 +77,13 @@ class Core {
   std::string PathOf(const Inode& inode) REQUIRES(mu);
   // True when the object at `key` belongs to an inode elsewhere or is about to be deleted (never show it in a listing).
   Result<bool> KeyIsSpokenFor(std::string_view key) REQUIRES(mu);
+  // True when KeyIsSpokenFor may hold for keys with the prefix.
+  Result<bool> AnySpokenForUnder(std::string_view prefix) REQUIRES(mu);
   bool UnderMovedPrefix(std::string_view key) REQUIRES(mu);
+  // True when the directory was moved, or one above it, and what is below is not entered in meta yet.
+  Result<bool> IsMoving(Ino dir) REQUIRES(mu);
+  // W3: what a listing that is under way says of the key no longer counts.
+  void NoteKeyChanged(const std::string& key) REQUIRES(mu);
 
   // --- becoming dirty and clean ---
   // Notes the change, moves the inode's rows to meta and queues it for write-back.
@@ -117,7 +123,7 @@ class Core {
   std::set<std::pair<int64_t, Ino>> queue GUARDED_BY(mu);       // (due on the monotonic clock, inode)
   std::map<uint64_t, Ino> dirty_by_order GUARDED_BY(mu);
   std::unordered_set<std::string> busy_keys GUARDED_BY(mu);
-  std::unordered_set<std::string> gone_keys GUARDED_BY(mu);     // left the bucket while listings were under way
+  std::set<std::string, std::less<>> changed_keys GUARDED_BY(mu);  // put or deleted by us while listings were under way
   std::map<std::string, Ino> moved_prefixes GUARDED_BY(mu);
   std::set<Ino> failing GUARDED_BY(mu);
   uint64_t next_order GUARDED_BY(mu) = 1;

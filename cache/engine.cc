@@ -51,7 +51,7 @@ bool Engine::LookupIsLocal(Ino parent, std::string_view name) {
   const auto dir = core_.GetDirectory(parent);
   if (!dir.ok() || (*dir)->known) return true;
   const auto found = core_.db->FindDentry(parent, name);
-  return !found.ok() || found->has_value();
+  return !found.ok() || (found->has_value() && (*found)->current);
 }
 
 bool Engine::DirectoryIsLocal(Ino ino) {
@@ -124,6 +124,7 @@ void Engine::Shutdown() {
     for (const auto& [order, ino] : core_.dirty_by_order) {
       if (const InodePtr inode = core_.Cached(ino)) core_.Save(*inode, txn);
     }
+    if (const auto change = core_.store.ChangeNumber()) core_.db->PutScalar(txn, "change", StrCat(*change));
     saved = core_.Commit(txn, KvDurability::kSync);
     core_.db.reset();
   }

@@ -74,6 +74,7 @@ class Engine : public MountCache {
  private:
   // --- names.cc ---
   Status CheckName(Ino parent, std::string_view name) const;
+  static Status CheckNewName(std::string_view name);
   Status CheckWritable() const;
   Result<InodePtr> Directory(Ino ino) EXCLUDES(core_.mu);
   Result<InodePtr> InodeOf(Ino ino) EXCLUDES(core_.mu);
@@ -107,6 +108,8 @@ class Engine : public MountCache {
   // --- recovery.cc ---
   Status OpenFormat();
   Status MarkShutDown();
+  Status CheckBucket();
+  Status BeginGeneration(uint64_t epoch);
   Status RecoverTree(bool after_power_loss);
   Status RecoverContent(const InodePtr& inode, bool after_power_loss) REQUIRES(core_.mu);
   Status ForgetClean(const InodePtr& inode) REQUIRES(core_.mu);
@@ -120,6 +123,7 @@ class Engine : public MountCache {
   std::unique_ptr<FileLock> lock_;
   Mutex notifier_mu_;  // held during a notification, so that the notifier can be taken away
   KernelNotifier* notifier_ GUARDED_BY(notifier_mu_) = nullptr;
+  bool same_bucket_state_ = false;  // as at the last orderly end; constant after Open
   bool shut_down_ = false;
 };
 

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/kv_store.h"
 #include "base/str.h"
+#include "cache/key_names.h"
 #include "cache/records.pb.h"
 
 namespace pailfs::cache {
@@ -63,6 +64,13 @@ ContentHeaders FromProto(const pb::Headers& in) {
 
 }  // namespace
 
+std::string InodeRecord::Segment() const { return segment.empty() ? KeySegmentOfName(name) : segment; }
+
+void InodeRecord::SetName(std::string_view new_name) {
+  name = std::string(new_name);
+  segment.clear();
+}
+
 Attributes InodeRecord::ToAttributes() const {
   Attributes attributes;
   attributes.ino = ino;
@@ -112,6 +120,7 @@ std::string Serialize(std::string_view row_key, const InodeRecord& record) {
   message.set_synced_generation(record.synced_generation);
   message.set_operation(record.operation);
   message.set_operation_key(record.operation_key);
+  message.set_segment(record.segment);
   message.set_holds(record.holds);
   message.set_held(record.held);
   message.set_changed_operation(record.changed_operation);
@@ -148,6 +157,7 @@ Result<InodeRecord> ParseInode(std::string_view row_key, Ino ino, std::string_vi
   record.synced_generation = message.synced_generation();
   record.operation = message.operation();
   record.operation_key = message.operation_key();
+  record.segment = message.segment();
   record.holds = message.holds();
   record.held = message.held();
   record.changed_operation = message.changed_operation();

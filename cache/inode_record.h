@@ -34,6 +34,7 @@ struct InodeRecord {
   Ino ino = 0;
   Ino parent = 0;  // 0: unlinked
   std::string name;
+  std::string segment;  // of its key; empty: KeySegmentOfName(name)
   uint32_t mode = 0;
   uint32_t uid = 0;
   uint32_t gid = 0;
@@ -65,6 +66,9 @@ struct InodeRecord {
   // Bytes below this come from the origin unless dirty.
   uint64_t limit() const { return origin ? origin->limit : 0; }
   Attributes ToAttributes() const;
+  std::string Segment() const;
+  // A name that was given here, not one that stands for an odd key.
+  void SetName(std::string_view new_name);
 };
 
 struct Tombstone {

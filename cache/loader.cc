@@ -1,5 +1,7 @@
 #include "cache/loader.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "base/str.h"
 #include "cache/key_names.h"
@@ -19,7 +21,7 @@ class ListingScope {
   }
   ~ListingScope() {
     MutexLock lock(core_.mu);
-    if (--core_.listings_under_way == 0) core_.gone_keys.clear();
+    if (--core_.listings_under_way == 0) core_.changed_keys.clear();
   }
   ListingScope(const ListingScope&) = delete;
   ListingScope& operator=(const ListingScope&) = delete;
@@ -83,21 +85,50 @@ Result<std::optional<ObjectInfo>> Loader::HeadIfThere(const OpContext& ctx, std:
 Result<bool> Loader::AnyUnder(const OpContext& ctx, const std::string& prefix) {
   ListRequest request;
   request.prefix = prefix;
-  request.max_keys = 1;
-  ASSIGN_OR_RETURN(const ListPage page, core_.store.List(ctx, request));
-  return !page.objects.empty();
+  {
+    MutexLock lock(core_.mu);
+    ASSIGN_OR_RETURN(const bool some_hidden, core_.AnySpokenForUnder(prefix));
+    if (!some_hidden) request.max_keys = 1;
+  }
+  do {
+    RETURN_IF_ERROR(ctx.Check());
+    ASSIGN_OR_RETURN(const ListPage page, core_.store.List(ctx, request));
+    request.continuation_token = page.next_token;
+    MutexLock lock(core_.mu);
+    for (const ObjectInfo& info : page.objects) {
+      ASSIGN_OR_RETURN(const bool hidden, core_.KeyIsSpokenFor(info.key));
+      if (!hidden) return true;
+      request.max_keys = kMaxListKeys;
+    }
+  } while (!request.continuation_token.empty());
+  return false;
 }
 
-Result<std::vector<Loader::Found>> Loader::Interpret(const OpContext& ctx, const std::string& prefix, ListPage page) {
+// A common prefix that only keys of moved and deleted inodes have is no directory.
+Result<bool> Loader::IsDirectory(const OpContext& ctx, const std::string& common_prefix) {
+  {
+    MutexLock lock(core_.mu);
+    ASSIGN_OR_RETURN(const bool some_hidden, core_.AnySpokenForUnder(common_prefix));
+    if (!some_hidden) return true;
+  }
+  return AnyUnder(ctx, common_prefix);
+}
+
+Result<std::vector<Loader::Found>> Loader::Interpret(const OpContext& ctx, const std::string& prefix, ListPage page,
+                                                     bool moved) {
   std::vector<Found> found;
   std::unordered_set<std::string> directories;
   for (const std::string& common : page.common_prefixes) {
     if (common == kReservedPrefix) continue;
+    if (!moved) {
+      ASSIGN_OR_RETURN(const bool is_directory, IsDirectory(ctx, common));
+      if (!is_directory) continue;
+    }
     Found entry;
-    const std::string segment = common.substr(prefix.size(), common.size() - prefix.size() - 1);
-    entry.name = NameOfKeySegment(segment, KeySegmentKind::kDirectory);
+    entry.segment = common.substr(prefix.size(), common.size() - prefix.size() - 1);
+    entry.name = NameOfKeySegment(entry.segment, KeySegmentKind::kDirectory);
     entry.is_directory = true;
-    directories.insert(segment);
+    directories.insert(entry.segment);
     ASSIGN_OR_RETURN(auto marker, HeadIfThere(ctx, common));
     if (marker) {
       entry.info = std::move(*marker);
@@ -108,8 +139,8 @@ Result<std::vector<Loader::Found>> Loader::Interpret(const OpContext& ctx, const
   for (ObjectInfo& info : page.objects) {
     if (info.key == prefix) continue;  // the directory's own marker
     Found entry;
-    const std::string segment = info.key.substr(prefix.size());
-    bool beside_directory = directories.contains(segment);
+    entry.segment = info.key.substr(prefix.size());
+    bool beside_directory = directories.contains(entry.segment);
     if (!info.has_metadata) {
       ASSIGN_OR_RETURN(auto head, HeadIfThere(ctx, info.key));
       if (!head) continue;
@@ -119,7 +150,8 @@ Result<std::vector<Loader::Found>> Loader::Interpret(const OpContext& ctx, const
     if (!beside_directory && !page.next_token.empty()) {
       ASSIGN_OR_RETURN(beside_directory, AnyUnder(ctx, info.key + "/"));
     }
-    entry.name = NameOfKeySegment(segment, beside_directory ? KeySegmentKind::kObjectBesideDirectory : KeySegmentKind::kObject);
+    entry.name =
+        NameOfKeySegment(entry.segment, beside_directory ? KeySegmentKind::kObjectBesideDirectory : KeySegmentKind::kObject);
     entry.info = std::move(info);
     entry.has_object = true;
     found.push_back(std::move(entry));
@@ -127,50 +159,175 @@ Result<std::vector<Loader::Found>> Loader::Interpret(const OpContext& ctx, const
   return found;
 }
 
-Status Loader::AddEntry(Ino dir, const Found& found, const std::string& prefix, bool moved, Transaction& txn) {
-  const std::string key = found.has_object ? found.info.key : prefix + KeySegmentOfName(found.name) + "/";
-  ASSIGN_OR_RETURN(const auto known, core_.db->FindDentry(dir, found.name));
-  if (known) return {};
+Result<bool> Loader::AddEntry(const InodePtr& dir, const Found& found, const std::string& prefix, bool moved,
+                              Transaction& txn) {
+  const std::string key = found.has_object ? found.info.key : StrCat(prefix, found.segment, "/");
   if (!moved) {
     ASSIGN_OR_RETURN(const bool spoken_for, core_.KeyIsSpokenFor(key));
-    if (spoken_for) return {};
+    if (spoken_for) return false;
   }
   InodeRecord record;
   if (found.is_directory) {
     ASSIGN_OR_RETURN(const Ino ino, core_.NumberOf(key, "", 0));
-    if (found.has_object) {
-      record = RecordOf(found.info, ino, dir, found.name);
-      record.mode = (record.mode & 07777) | S_IFDIR;
-    } else {
-      record = DefaultDirectory(ino, dir, found.name);
-    }
+    record = DirectoryRecord(found, ino, dir->ino);
   } else {
     ASSIGN_OR_RETURN(const Ino ino, core_.NumberOf(key, found.info.etag, found.info.last_modified_us));
-    record = RecordOf(found.info, ino, dir, found.name);
+    record = RecordOf(found.info, ino, dir->ino, found.name);
   }
+  if (IsHashedName(found.name)) record.segment = found.segment;
   core_.db->PutInode(txn, record, /*in_meta=*/false);
-  core_.db->PutDentry(txn, dir, {record.name, record.ino, record.mode & S_IFMT}, /*in_meta=*/false);
-  return {};
+  core_.db->PutDentry(txn, dir->ino, {record.name, record.ino, record.mode & S_IFMT}, /*in_meta=*/false);
+  return true;
+}
+
+InodeRecord Loader::DirectoryRecord(const Found& found, Ino ino, Ino parent) const {
+  if (!found.has_object) return DefaultDirectory(ino, parent, found.name);
+  InodeRecord record = RecordOf(found.info, ino, parent, found.name);
+  record.mode = (record.mode & 07777) | S_IFDIR;
+  return record;
+}
+
+Result<bool> Loader::KeepEntry(const InodePtr& dir, const Dentry& known, const Found& found, std::vector<Changed>* changed,
+                               Transaction& txn) {
+  auto got = core_.Get(known.ino);
+  if (got.Is(Errc::kStale)) return false;
+  if (!got.ok()) return std::move(got).error();
+  Inode& inode = **got;
+  InodeRecord& record = inode.record;
+  if (inode.in_meta || (found.has_object && core_.changed_keys.contains(found.info.key))) return true;
+  const bool both_directories = record.IsDirectory() && found.is_directory;
+  const bool same_bytes = !record.IsDirectory() && !found.is_directory && record.origin &&
+                          record.origin->key == found.info.key && record.origin->etag == found.info.etag &&
+                          record.origin->size == found.info.size_bytes;
+  if (!both_directories && !same_bytes) {
+    RETURN_IF_ERROR(Drop(dir, known, changed));
+    return false;
+  }
+  const bool same = found.has_object
+                        ? record.origin && record.origin->etag == found.info.etag &&
+                              record.origin->version_id == found.info.version_id &&
+                              record.origin->last_modified_us == found.info.last_modified_us
+                        : !record.origin;
+  if (!same) {
+    // Attributes only: the inode stays, and so do its cached bytes.
+    InodeRecord now = both_directories ? DirectoryRecord(found, record.ino, dir->ino)
+                                       : RecordOf(found.info, record.ino, dir->ino, record.name);
+    now.segment = record.segment;
+    now.subdirectories = record.subdirectories;
+    now.complete = record.complete;
+    now.content_generation = record.content_generation;
+    record = std::move(now);
+    core_.Save(inode, txn);
+    changed->push_back({dir->ino, known.name, known.ino});
+  }
+  core_.db->PutDentry(txn, dir->ino, {record.name, record.ino, record.mode & S_IFMT}, /*in_meta=*/false);
+  return true;
 }
 
 Status Loader::Apply(Ino dir, const std::vector<Found>& found, const std::string& prefix, bool moved) {
-  MutexLock lock(core_.mu);
-  ASSIGN_OR_RETURN(const InodePtr inode, core_.Get(dir));
+  std::vector<Changed> changed;
+  {
+    MutexLock lock(core_.mu);
+    ASSIGN_OR_RETURN(const InodePtr inode, core_.Get(dir));
+    Transaction txn;
+    uint32_t subdirectories = 0;
+    for (const Found& entry : found) {
+      ASSIGN_OR_RETURN(const auto known, core_.db->FindDentry(dir, entry.name));
+      if (known) {
+        if (moved || known->current) continue;
+        ASSIGN_OR_RETURN(const bool kept, KeepEntry(inode, *known, entry, &changed, txn));
+        if (kept) continue;
+      }
+      ASSIGN_OR_RETURN(const bool added, AddEntry(inode, entry, prefix, moved, txn));
+      if (added && entry.is_directory) ++subdirectories;
+    }
+    if (subdirectories > 0) {
+      inode->record.subdirectories += subdirectories;
+      core_.Save(*inode, txn);
+    }
+    RETURN_IF_ERROR(core_.Commit(txn));
+  }
+  TellKernel(changed);
+  return {};
+}
+
+void Loader::TellKernel(const std::vector<Changed>& changed) {
+  for (const Changed& name : changed) core_.invalidate(name.ino, name.dir, name.name);
+}
+
+Result<bool> Loader::MayBeDropped(const Dentry& entry, const std::string& prefix) {
+  auto got = core_.Get(entry.ino);
+  if (got.Is(Errc::kStale)) return true;
+  if (!got.ok()) return std::move(got).error();
+  const Inode& inode = **got;
+  if (inode.in_meta || inode.stepping || inode.dirty_order != 0) return false;
+  std::string key = prefix + inode.record.Segment();
+  if (!inode.record.IsDirectory()) {
+    return inode.record.origin && inode.record.origin->key == key && !core_.changed_keys.contains(key);
+  }
+  key.push_back('/');
+  if (inode.record.origin && inode.record.origin->key != key) return false;
+  const auto changed = core_.changed_keys.lower_bound(key);
+  return changed == core_.changed_keys.end() || !changed->starts_with(key);
+}
+
+Status Loader::Drop(const InodePtr& dir, const Dentry& entry, std::vector<Changed>* changed) {
+  auto got = core_.Get(entry.ino);
+  if (!got.ok() && !got.Is(Errc::kStale)) return std::move(got).error();
+  if (got.ok() && S_ISDIR(entry.type)) {
+    ASSIGN_OR_RETURN(const auto children, core_.db->Children(entry.ino, 0, SIZE_MAX));
+    for (const Dentry& child : children) RETURN_IF_ERROR(Drop(*got, child, changed));
+  }
   Transaction txn;
-  uint32_t subdirectories = 0;
-  for (const Found& entry : found) {
-    ASSIGN_OR_RETURN(const auto known, core_.db->FindDentry(dir, entry.name));
-    if (!known && entry.is_directory) ++subdirectories;
-    RETURN_IF_ERROR(AddEntry(dir, entry, prefix, moved, txn));
+  RETURN_IF_ERROR(core_.db->RemoveDentry(txn, dir->ino, entry.name));
+  if (got.ok()) {
+    // The object is gone already: nothing is to be deleted. An open file stays as an orphan.
+    if ((*got)->record.origin) (*got)->record.origin->superseded = true;
+    RETURN_IF_ERROR(core_.DropLink(*got, txn, /*held_by=*/0));
   }
-  if (subdirectories > 0) {
-    inode->record.subdirectories += subdirectories;
-    core_.Save(*inode, txn);
+  if (S_ISDIR(entry.type) && dir->record.subdirectories > 0) {
+    --dir->record.subdirectories;
+    core_.Save(*dir, txn);
   }
+  changed->push_back({dir->ino, entry.name, entry.ino});
   return core_.Commit(txn);
 }
 
-Status Loader::ListInto(const OpContext& ctx, Ino dir, const std::string& prefix, bool moved) {
+Status Loader::DropUnseen(const InodePtr& dir, const std::string& prefix, const std::vector<uint64_t>& seen) {
+  std::vector<Changed> changed;
+  uint64_t cookie = 0;
+  for (;;) {
+    MutexLock lock(core_.mu);
+    // Moved while it was listed: its names are elsewhere now.
+    const auto prefix_now = core_.DirectoryPrefix(dir->ino);
+    if (!prefix_now.ok() || *prefix_now != prefix) break;
+    ASSIGN_OR_RETURN(const auto children, core_.db->Children(dir->ino, cookie, 256));
+    if (children.empty()) break;
+    cookie = CookieOfName(children.back().name);
+    for (const Dentry& child : children) {
+      if (child.in_meta || std::binary_search(seen.begin(), seen.end(), CookieOfName(child.name))) continue;
+      ASSIGN_OR_RETURN(const bool gone, MayBeDropped(child, prefix));
+      if (gone) RETURN_IF_ERROR(Drop(dir, child, &changed));
+    }
+  }
+  TellKernel(changed);
+  return {};
+}
+
+Status Loader::DropName(const InodePtr& dir, std::string_view name, const std::string& prefix) {
+  std::vector<Changed> changed;
+  {
+    MutexLock lock(core_.mu);
+    ASSIGN_OR_RETURN(const auto dentry, core_.db->FindDentry(dir->ino, name));
+    if (!dentry || dentry->current) return {};
+    ASSIGN_OR_RETURN(const bool gone, MayBeDropped(*dentry, prefix));
+    if (gone) RETURN_IF_ERROR(Drop(dir, *dentry, &changed));
+  }
+  TellKernel(changed);
+  return {};
+}
+
+Status Loader::ListInto(const OpContext& ctx, Ino dir, const std::string& prefix, bool moved, std::vector<uint64_t>* seen) {
   ListRequest request;
   request.prefix = prefix;
   request.delimiter = "/";
@@ -179,7 +336,8 @@ Status Loader::ListInto(const OpContext& ctx, Ino dir, const std::string& prefix
     RETURN_IF_ERROR(ctx.Check());
     ASSIGN_OR_RETURN(ListPage page, core_.store.List(ctx, request));
     request.continuation_token = page.next_token;
-    ASSIGN_OR_RETURN(const auto found, Interpret(ctx, prefix, std::move(page)));
+    ASSIGN_OR_RETURN(const auto found, Interpret(ctx, prefix, std::move(page), moved));
+    for (const Found& entry : found) seen->push_back(CookieOfName(entry.name));
     RETURN_IF_ERROR(Apply(dir, found, prefix, moved));
   } while (!request.continuation_token.empty());
   return {};
@@ -194,11 +352,18 @@ Status Loader::LoadDirectory(const OpContext& ctx, const InodePtr& dir) {
       core_.load_ended.WaitFor(core_.mu, std::chrono::milliseconds(20));
     }
     if (dir->known || dir->record.parent == 0) return {};
+    ASSIGN_OR_RETURN(const bool moving, core_.IsMoving(dir->ino));
+    if (moving) return {};  // was known when it moved; its objects are still elsewhere
     ASSIGN_OR_RETURN(prefix, core_.DirectoryPrefix(dir->ino));
     dir->loading = true;
   }
   const ListingScope scope(core_);
-  Status listed = ListInto(ctx, dir->ino, prefix, /*moved=*/false);
+  std::vector<uint64_t> seen;
+  Status listed = ListInto(ctx, dir->ino, prefix, /*moved=*/false, &seen);
+  if (listed.ok()) {
+    std::sort(seen.begin(), seen.end());
+    listed = DropUnseen(dir, prefix, seen);
+  }
   MutexLock lock(core_.mu);
   dir->loading = false;
   core_.load_ended.NotifyAll();
@@ -243,23 +408,26 @@ Status Loader::Probe(const OpContext& ctx, const InodePtr& dir, std::string_view
   std::string prefix;
   {
     MutexLock lock(core_.mu);
+    ASSIGN_OR_RETURN(const bool moving, core_.IsMoving(dir->ino));
+    if (moving) return {};
     ASSIGN_OR_RETURN(prefix, core_.DirectoryPrefix(dir->ino));
   }
   const ListingScope scope(core_);
-  const std::string key = prefix + KeySegmentOfName(name);
   Found entry;
   entry.name = std::string(name);
+  entry.segment = KeySegmentOfName(name);
+  const std::string key = prefix + entry.segment;
   ASSIGN_OR_RETURN(const bool is_directory, AnyUnder(ctx, key + "/"));
-  if (is_directory && NameOfKeySegment(KeySegmentOfName(name), KeySegmentKind::kDirectory) == name) {
+  if (is_directory && NameOfKeySegment(entry.segment, KeySegmentKind::kDirectory) == name) {
     entry.is_directory = true;
     ASSIGN_OR_RETURN(auto marker, HeadIfThere(ctx, key + "/"));
     entry.has_object = marker.has_value();
     if (marker) entry.info = std::move(*marker);
   } else {
     const auto kind = is_directory ? KeySegmentKind::kObjectBesideDirectory : KeySegmentKind::kObject;
-    if (NameOfKeySegment(KeySegmentOfName(name), kind) != name) return {};
+    if (NameOfKeySegment(entry.segment, kind) != name) return {};
     ASSIGN_OR_RETURN(auto info, HeadIfThere(ctx, key));
-    if (!info) return {};
+    if (!info) return DropName(dir, name, prefix);
     entry.has_object = true;
     entry.info = std::move(*info);
   }
@@ -267,10 +435,13 @@ Status Loader::Probe(const OpContext& ctx, const InodePtr& dir, std::string_view
 }
 
 Status Loader::LoadMoved(const OpContext& ctx, Ino dir, const std::string& prefix) {
-  RETURN_IF_ERROR(ListInto(ctx, dir, prefix, /*moved=*/true));
+  std::vector<uint64_t> seen;
+  RETURN_IF_ERROR(ListInto(ctx, dir, prefix, /*moved=*/true, &seen));
   ASSIGN_OR_RETURN(const auto children, core_.db->Children(dir, 0, SIZE_MAX));
   for (const Dentry& child : children) {
-    if (S_ISDIR(child.type)) RETURN_IF_ERROR(LoadMoved(ctx, child.ino, prefix + KeySegmentOfName(child.name) + "/"));
+    if (!S_ISDIR(child.type)) continue;
+    ASSIGN_OR_RETURN(const auto found, core_.db->FindInode(child.ino));
+    if (found) RETURN_IF_ERROR(LoadMoved(ctx, child.ino, StrCat(prefix, found->record.Segment(), "/")));
   }
   return {};
 }
@@ -290,9 +461,18 @@ Status Loader::LoadRoot(const OpContext& ctx) {
     record = RecordOf(*marker, kRootIno, kRootIno, "");
     record.mode = (record.mode & 07777) | S_IFDIR;
   }
-  const InodePtr root = core_.Insert(std::move(record), /*in_meta=*/true);
+  auto known = core_.Get(kRootIno);
+  if (!known.ok() && !known.Is(Errc::kStale)) return std::move(known).error();
+  if (!known.ok()) known = core_.Insert(std::move(record), /*in_meta=*/true);
+  InodeRecord& root = (*known)->record;
+  const bool changed = marker && (!root.origin || root.origin->etag != marker->etag ||
+                                  root.origin->last_modified_us != marker->last_modified_us);
+  if (changed && !root.attributes_dirty && root.operation_key.empty()) {
+    record.subdirectories = root.subdirectories;
+    root = std::move(record);
+  }
   Transaction txn;
-  core_.Save(*root, txn);
+  core_.Save(**known, txn);
   return core_.Commit(txn);
 }
 

@@ -27,6 +27,12 @@ Status Engine::CheckName(Ino parent, std::string_view name) const {
   return {};
 }
 
+// Names that only show odd keys of the bucket.
+Status Engine::CheckNewName(std::string_view name) {
+  if (!IsReservedName(name)) return {};
+  return Error{Errc::kNotPermitted, "names that begin with %pailfs- stand for keys that have no name of their own"};
+}
+
 Status Engine::CheckWritable() const {
   if (core_.options.read_only) return Error{Errc::kReadOnly, "mounted read-only"};
   return {};
@@ -50,8 +56,8 @@ Status Engine::Resolve(const OpContext& ctx, Ino parent, std::string_view name) 
     ASSIGN_OR_RETURN(dir, core_.GetDirectory(parent));
     if (dir->known || dir->record.parent == 0) return {};
     ASSIGN_OR_RETURN(const auto found, core_.db->FindDentry(parent, name));
-    if (found) return {};
-    list = ++dir->probes > kProbesBeforeListing;
+    if (found && found->current) return {};
+    list = ++dir->probes > kProbesBeforeListing || IsHashedName(name);
   }
   if (list) return loader_.LoadDirectory(ctx, dir);
   return loader_.Probe(ctx, dir, name);
@@ -100,6 +106,7 @@ Result<InodePtr> Engine::MakeLocked(Ino parent, std::string_view name, const New
   ASSIGN_OR_RETURN(const InodePtr dir, core_.GetDirectory(parent));
   ASSIGN_OR_RETURN(const auto existing, Find(parent, name));
   if (existing) return Error{Errc::kAlreadyExists, "the file exists"};
+  RETURN_IF_ERROR(CheckNewName(name));
 
   Transaction txn;
   InodeRecord record;
@@ -321,7 +328,7 @@ Status Engine::Place(const InodePtr& inode, const InodePtr& dir, std::string_vie
     }
   }
   record.parent = dir->ino;
-  record.name = std::string(name);
+  record.SetName(name);
   record.ctime_ns = core_.NowNs();
   core_.db->PutDentry(txn, dir->ino, {record.name, record.ino, record.mode & S_IFMT}, /*in_meta=*/true);
   RETURN_IF_ERROR(RememberOrigin(inode, txn));
@@ -413,6 +420,8 @@ Status Engine::Rename(const OpContext& ctx, Ino parent, std::string_view name, I
   RETURN_IF_ERROR(CheckWritable());
   RETURN_IF_ERROR(CheckName(parent, name));
   RETURN_IF_ERROR(CheckName(new_parent, new_name));
+  RETURN_IF_ERROR(CheckNewName(new_name));
+  if (mode == RenameMode::kExchange) RETURN_IF_ERROR(CheckNewName(name));
   RETURN_IF_ERROR(Resolve(ctx, parent, name));
   RETURN_IF_ERROR(Resolve(ctx, new_parent, new_name));
   std::vector<InodePtr> to_load;

@@ -10,7 +10,7 @@ namespace pailfs::cache {
 namespace {
 
 constexpr size_t kDentryNameOffset = 1 + 8 + 8;
-constexpr size_t kDentryValueBytes = 8 + 4;
+constexpr size_t kDentryValueBytes = 8 + 4 + 8;
 constexpr uint64_t kFirstCookie = 3;  // 1 and 2 are "." and ".."
 
 std::string Row(char table, std::string_view rest) {
@@ -25,25 +25,20 @@ std::string Row(char table, uint64_t number) {
   return key;
 }
 
-std::string DentryValue(const Dentry& dentry) {
+std::string DentryValue(const Dentry& dentry, uint64_t generation) {
   std::string value;
   PutBig64(value, dentry.ino);
   PutBig32(value, dentry.type);
+  PutBig64(value, generation);
   return value;
 }
 
-Result<Dentry> ParseDentry(std::string_view key, std::string_view value) {
+Result<Dentry> ParseDentry(std::string_view key, std::string_view value, bool in_meta, uint64_t generation) {
   if (key.size() <= kDentryNameOffset || value.size() != kDentryValueBytes) {
     return Error{Errc::kCorrupt, "a directory row of the cache database is damaged"};
   }
-  return Dentry{std::string(key.substr(kDentryNameOffset)), GetBig64(value), GetBig32(value.substr(8))};
-}
-
-Result<std::optional<Dentry>> GetDentry(const KvStore& db, std::string_view key) {
-  ASSIGN_OR_RETURN(auto value, db.Get(key));
-  if (!value) return std::optional<Dentry>();
-  ASSIGN_OR_RETURN(Dentry dentry, ParseDentry(key, *value));
-  return std::optional<Dentry>(std::move(dentry));
+  return Dentry{std::string(key.substr(kDentryNameOffset)), GetBig64(value), GetBig32(value.substr(8)), in_meta,
+                in_meta || GetBig64(value.substr(12)) == generation};
 }
 
 }  // namespace
@@ -105,9 +100,15 @@ Result<std::optional<NamespaceDb::FoundInode>> NamespaceDb::FindInode(Ino ino) c
 
 Result<std::optional<Dentry>> NamespaceDb::FindDentry(Ino dir, std::string_view name) const {
   const std::string key = DentryKey(dir, name);
-  ASSIGN_OR_RETURN(auto found, GetDentry(*meta_, key));
-  if (found) return found;
-  return GetDentry(*listing_, key);
+  bool in_meta = true;
+  ASSIGN_OR_RETURN(auto value, meta_->Get(key));
+  if (!value) {
+    in_meta = false;
+    ASSIGN_OR_RETURN(value, listing_->Get(key));
+  }
+  if (!value) return std::optional<Dentry>();
+  ASSIGN_OR_RETURN(Dentry dentry, ParseDentry(key, *value, in_meta, generation_));
+  return std::optional<Dentry>(std::move(dentry));
 }
 
 Result<std::vector<Dentry>> NamespaceDb::Children(Ino dir, uint64_t cookie, size_t limit) const {
@@ -128,7 +129,7 @@ Result<std::vector<Dentry>> NamespaceDb::Children(Ino dir, uint64_t cookie, size
     const bool take_meta = inside(meta) && (!inside(listing) || meta.key() <= listing.key());
     KvIterator& it = take_meta ? meta : listing;
     if (take_meta && inside(listing) && meta.key() == listing.key()) listing.Next();
-    ASSIGN_OR_RETURN(Dentry dentry, ParseDentry(it.key(), it.value()));
+    ASSIGN_OR_RETURN(Dentry dentry, ParseDentry(it.key(), it.value(), take_meta, generation_));
     children.push_back(std::move(dentry));
     it.Next();
   }
@@ -144,7 +145,7 @@ Result<bool> NamespaceDb::HasChildren(Ino dir) const {
 
 bool NamespaceDb::ListingComplete(Ino dir) const {
   auto value = listing_->Get(Row('L', dir));
-  return value.ok() && value->has_value();
+  return value.ok() && value->has_value() && (*value)->size() == 8 && GetBig64(**value) == generation_;
 }
 
 Result<std::vector<std::pair<uint32_t, std::string>>> NamespaceDb::BlockRows(Ino ino, bool in_meta) const {
@@ -184,6 +185,17 @@ Status NamespaceDb::VisitTombstones(std::string_view from,
   return it.status();
 }
 
+Result<bool> NamespaceDb::AnyPendingUnder(std::string_view prefix) const {
+  KvIterator it = meta_->NewIterator();
+  for (const char table : {'T', 'K'}) {
+    const std::string start = Row(table, prefix);
+    it.Seek(start);
+    if (it.Valid() && it.key().starts_with(start)) return true;
+  }
+  RETURN_IF_ERROR(it.status());
+  return false;
+}
+
 Status NamespaceDb::VisitMetaInodes(const std::function<Status(InodeRecord)>& visit) const {
   KvIterator it = meta_->NewIterator();
   for (it.Seek("I"); it.Valid() && it.key().starts_with("I"); it.Next()) {
@@ -213,7 +225,7 @@ void NamespaceDb::PutInode(Transaction& txn, const InodeRecord& record, bool in_
 }
 
 void NamespaceDb::PutDentry(Transaction& txn, Ino dir, const Dentry& dentry, bool in_meta) const {
-  (in_meta ? txn.meta : txn.listing).Put(DentryKey(dir, dentry.name), DentryValue(dentry));
+  (in_meta ? txn.meta : txn.listing).Put(DentryKey(dir, dentry.name), DentryValue(dentry, generation_));
 }
 
 Status NamespaceDb::RemoveDentry(Transaction& txn, Ino dir, std::string_view name) const {
@@ -250,7 +262,9 @@ Status NamespaceDb::RemoveBlocks(Transaction& txn, Ino ino, bool in_meta) const 
 
 void NamespaceDb::SetListingComplete(Transaction& txn, Ino dir, bool complete) const {
   if (complete) {
-    txn.listing.Put(Row('L', dir), "");
+    std::string value;
+    PutBig64(value, generation_);
+    txn.listing.Put(Row('L', dir), value);
   } else {
     txn.listing.Delete(Row('L', dir));
   }
@@ -280,6 +294,7 @@ void NamespaceDb::RemoveMovedPrefix(Transaction& txn, std::string_view prefix) c
 void NamespaceDb::PutScalar(Transaction& txn, std::string_view name, std::string_view value) const {
   txn.meta.Put(Row('S', name), value);
 }
+void NamespaceDb::RemoveScalar(Transaction& txn, std::string_view name) const { txn.meta.Delete(Row('S', name)); }
 
 Status NamespaceDb::Commit(Transaction& txn, KvDurability durability) {
   for (const std::string& row : done_removals_) {

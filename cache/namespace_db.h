@@ -3,14 +3,20 @@
 //
 // Rows (integers big-endian):
 //   I ino          inode                                   both
-//   D dir hash name  -> ino, type                          both; hash = StableHash64(name), also the readdir order
+//   D dir hash name  -> ino, type, generation              both; hash = StableHash64(name), also the readdir order
 //   B ino segment  block map of one 64 MiB segment         both
-//   L dir          the directory's listing is complete     listing
+//   L dir          -> generation: the directory's listing is complete   listing
 //   T key          pending deletion of an object           meta
 //   K key          -> ino: the object at `key` is the origin of an inode that is not at `key`   meta
 //   V prefix       -> ino: directory moved away from `prefix`; its descendants are not in K yet  meta
 //   F dir hash name -> ino: this dentry (and, unless 0, inode) must still leave listing          meta
 //   S mount_id     of this cache directory, in x-amz-meta-pailfs-op                               meta
+//   S bucket       the bucket and prefix that the cache belongs to                               meta
+//   S change       ObjectStore::ChangeNumber at the last orderly end; absent while in use         meta
+//   S generation   of listings; a new one begins when the bucket may have changed behind us       meta
+//
+// What an earlier generation says of the bucket is asked for again before it is used: L counts when its generation is the
+// present one, and a D row of listing when that holds for it or for the L row of its directory.
 //
 // Order of writes between the two: what leaves listing is noted in meta first (F); what enters listing is there before it
 // leaves meta. So a crash between the two writes is mended by ReplayListingRemovals.
@@ -34,6 +40,8 @@ struct Dentry {
   std::string name;
   Ino ino = 0;
   uint32_t type = 0;  // S_IFMT bits
+  bool in_meta = false;
+  bool current = true;  // false: from an earlier generation of listings, to be asked for again
 };
 
 // Row keys.
@@ -57,6 +65,8 @@ class NamespaceDb {
  public:
   // Opens `directory`/meta and `directory`/listing; a listing that cannot be opened is deleted and made anew.
   static Result<std::unique_ptr<NamespaceDb>> Open(FileSystem& files, const std::string& directory);
+  // Before any other call.
+  void SetGeneration(uint64_t generation) { generation_ = generation; }
 
   struct FoundInode {
     InodeRecord record;
@@ -74,6 +84,8 @@ class NamespaceDb {
   Result<std::optional<Ino>> FindDisplaced(std::string_view key) const;
   // Calls `visit` with each pending deletion with key >= `from`, in key order, until it returns false.
   Status VisitTombstones(std::string_view from, const std::function<bool(std::string_view, const Tombstone&)>& visit) const;
+  // Is there a T or K row for a key with the prefix?
+  Result<bool> AnyPendingUnder(std::string_view prefix) const;
   Status VisitMetaInodes(const std::function<Status(InodeRecord)>& visit) const;
   Result<std::vector<std::pair<std::string, Ino>>> MovedPrefixes() const;
   Result<std::optional<std::string>> Scalar(std::string_view name) const;
@@ -94,6 +106,7 @@ class NamespaceDb {
   void PutMovedPrefix(Transaction& txn, std::string_view prefix, Ino ino) const;
   void RemoveMovedPrefix(Transaction& txn, std::string_view prefix) const;
   void PutScalar(Transaction& txn, std::string_view name, std::string_view value) const;
+  void RemoveScalar(Transaction& txn, std::string_view name) const;
 
   // meta, then listing. With kSync everything in meta is durable afterwards.
   Status Commit(Transaction& txn, KvDurability durability = KvDurability::kNoSync);
@@ -107,6 +120,7 @@ class NamespaceDb {
 
   const std::unique_ptr<KvStore> meta_;
   const std::unique_ptr<KvStore> listing_;
+  uint64_t generation_ = 0;  // constant once set
   std::vector<std::string> done_removals_;  // F rows whose removal from listing is done; under the tree's mutex
 };
 

@@ -95,12 +95,46 @@ Status Engine::Open() {
   core_.db = std::move(*opened);
   RETURN_IF_ERROR(core_.files.SyncDirectory(directory));
   RETURN_IF_ERROR(core_.db->ReplayListingRemovals());
+  RETURN_IF_ERROR(CheckBucket());
+  RETURN_IF_ERROR(BeginGeneration(boot.epoch));
   RETURN_IF_ERROR(RecoverTree(after_power_loss));
   RETURN_IF_ERROR(data_.Recover());
   if (after_power_loss) RETURN_IF_ERROR(write_back_.AdoptNewerObjects(OpContext{}));
   RETURN_IF_ERROR(write_back_.AskUnanswered(OpContext{}));
   if (core_.options.background) write_back_.Start();
   return {};
+}
+
+Status Engine::CheckBucket() {
+  const std::string identity = core_.store.Identity();
+  if (identity.empty()) return {};
+  const std::string bucket = StrCat(identity, " ", core_.options.prefix);
+  MutexLock lock(core_.mu);
+  ASSIGN_OR_RETURN(const auto known, core_.db->Scalar("bucket"));
+  if (known == bucket) return {};
+  if (known) {
+    return Error{Errc::kInvalidArgument,
+                 StrCat("cache ", core_.options.directory, " belongs to another bucket or prefix (", *known, ", not ", bucket,
+                        "); give another cache directory")};
+  }
+  Transaction txn;
+  core_.db->PutScalar(txn, "bucket", bucket);
+  return core_.Commit(txn, KvDurability::kSync);
+}
+
+// Unless the store can show that nothing has changed since the last orderly end, listings must be asked for again.
+Status Engine::BeginGeneration(uint64_t epoch) {
+  const auto change = core_.store.ChangeNumber();
+  MutexLock lock(core_.mu);
+  ASSIGN_OR_RETURN(const auto known_change, core_.db->Scalar("change"));
+  ASSIGN_OR_RETURN(const auto known_generation, core_.db->Scalar("generation"));
+  const auto generation = known_generation ? ParseUint(*known_generation) : std::nullopt;
+  same_bucket_state_ = generation && change && known_change == StrCat(*change);
+  core_.db->SetGeneration(same_bucket_state_ ? *generation : epoch);
+  Transaction txn;
+  core_.db->PutScalar(txn, "generation", StrCat(same_bucket_state_ ? *generation : epoch));
+  core_.db->RemoveScalar(txn, "change");
+  return core_.Commit(txn, KvDurability::kSync);
 }
 
 Status Engine::RecoverTree(bool after_power_loss) {
@@ -129,7 +163,7 @@ Status Engine::RecoverTree(bool after_power_loss) {
       return Status();
     }));
   }
-  if (!have_root) RETURN_IF_ERROR(loader_.LoadRoot(OpContext{}));
+  if (!have_root || !same_bucket_state_) RETURN_IF_ERROR(loader_.LoadRoot(OpContext{}));
   if (after_power_loss) {
     // What a moved directory still had under its old prefix was known to listing only.
     std::vector<std::pair<std::string, Ino>> moved;
@@ -189,7 +223,7 @@ Status Engine::UndoUnsyncedReplacement(const InodePtr& inode) {
   const Ino dir = record.parent;
   Transaction txn;
   RETURN_IF_ERROR(core_.db->RemoveDentry(txn, dir, name));
-  record.name = RecoveredName(name);
+  record.SetName(RecoveredName(name));
   core_.db->PutDentry(txn, dir, {record.name, record.ino, record.mode & S_IFMT}, /*in_meta=*/true);
   auto replaced = core_.Get(record.holds);
   if (!replaced.ok() && !replaced.Is(Errc::kStale)) return std::move(replaced).error();
@@ -199,7 +233,7 @@ Status Engine::UndoUnsyncedReplacement(const InodePtr& inode) {
     InodeRecord& old = (*replaced)->record;
     old.held = false;
     old.parent = dir;
-    old.name = name;
+    old.SetName(name);
     const auto target = core_.TargetKey(**replaced);
     if (old.origin && target.ok() && old.origin->key == *target) core_.db->RemoveDisplaced(txn, *target);
     core_.db->PutDentry(txn, dir, {old.name, old.ino, old.mode & S_IFMT}, /*in_meta=*/true);

@@ -266,6 +266,12 @@ Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& 
     return Error{Errc::kCancelled, "an earlier upload of ours is replaced"};
   }
   if (error.code == Errc::kAmbiguous) return Error{Errc::kUnavailable, error.message};
+  if (step.record.IsDirectory()) {
+    // Attributes are all that a marker has: ours win, and a tree is not renamed for them.
+    MutexLock lock(core_.mu);
+    step.inode->replaces_etag = info->etag;
+    return Error{Errc::kCancelled, "another client's marker is replaced"};
+  }
   return error;
 }
 
@@ -360,6 +366,7 @@ Status WriteBack::AdoptObject(const Step& step, const ObjectInfo& info) {
 Status WriteBack::MoveOrigin(const Step& step, const Outcome& outcome, Transaction& txn) {
   Inode& inode = *step.inode;
   InodeRecord& record = inode.record;
+  core_.NoteKeyChanged(step.key);
   const std::optional<Origin> old = record.origin;
   Origin origin{step.key, outcome.put.etag, outcome.put.version_id, outcome.size, 0, outcome.put.last_modified_us, false};
   const bool same_content = record.content_generation == step.content_generation;
@@ -396,7 +403,7 @@ Status WriteBack::MoveOrigin(const Step& step, const Outcome& outcome, Transacti
   }
   // W2: the old place goes only now that the new one is recorded.
   if (old && old->key != step.key) {
-    if (core_.listings_under_way > 0) core_.gone_keys.insert(old->key);
+    core_.NoteKeyChanged(old->key);
     RETURN_IF_ERROR(core_.AddTombstone(*old, txn));
   }
   const auto target = record.parent != 0 ? core_.TargetKey(inode) : Result<std::string>(std::string());
@@ -456,14 +463,14 @@ Status WriteBack::ApplyFailure(const Step& step, const Error& error) {
 Status WriteBack::MakeConflictCopy(const Step& step) {
   Inode& inode = *step.inode;
   InodeRecord& record = inode.record;
-  if (record.parent == 0 || inode.ino == kRootIno) return {};
+  if (record.parent == 0) return {};
   const std::string old_name = record.name;
   const std::string suffix = StrCat(".conflict-", core_.options.host_name, "-", core_.NowNs() / 1'000'000'000);
   std::string name = old_name.substr(0, kMaxNameBytes - std::min(suffix.size(), kMaxNameBytes - 1)) + suffix;
   Transaction txn;
   ASSIGN_OR_RETURN(const InodePtr parent, core_.Get(record.parent));
   RETURN_IF_ERROR(core_.db->RemoveDentry(txn, record.parent, old_name));
-  record.name = std::move(name);
+  record.SetName(name);
   inode.stale_name.emplace(record.parent, old_name);
   core_.db->PutDentry(txn, record.parent, {record.name, record.ino, record.mode & S_IFMT}, /*in_meta=*/true);
   if (record.origin && record.origin->key == step.key) {

@@ -368,7 +368,7 @@ Result<bool> WriteBack::ApplyDeletions(const std::vector<DeleteItem>& items,
       continue;
     }
     // A failed condition: somebody put another object there. It is not ours to delete.
-    if (core_.listings_under_way > 0) core_.gone_keys.insert(items[i].key);
+    core_.NoteKeyChanged(items[i].key);
     core_.db->RemoveTombstone(txn, items[i].key);
     --core_.tombstones;
     any_done = true;

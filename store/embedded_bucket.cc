@@ -43,6 +43,11 @@ Status CheckMetadata(const UserMetadata& metadata) {
   return {};
 }
 
+std::string EmbeddedBucket::Identity() const {
+  const std::string& uuid = core_.store_uuid();
+  return StrCat(Hex({reinterpret_cast<const uint8_t*>(uuid.data()), uuid.size()}), "/", name_, "/", id_);
+}
+
 Capabilities EmbeddedBucket::capabilities() const {
   Capabilities capabilities;
   const CommitView::Overlay none;

@@ -27,6 +27,9 @@ class EmbeddedBucket : public ObjectStore {
   EmbeddedBucket(StoreCore& core, std::string name, BucketId id) : core_(core), name_(std::move(name)), id_(id) {}
 
   Capabilities capabilities() const override;
+  std::string Identity() const override;
+  // Of the whole store: other buckets count too.
+  std::optional<uint64_t> ChangeNumber() const override { return core_.visible_seq(); }
   Result<ObjectInfo> Head(const OpContext& ctx, std::string_view key, const VersionSelector& version) override;
   Result<ObjectInfo> Get(const OpContext& ctx, std::string_view key, const GetOptions& options, BodySink& sink) override;
   Result<PutResult> Put(const OpContext& ctx, std::string_view key, BodySource& body, const PutOptions& options) override;

@@ -61,6 +61,10 @@ class StoreCore {
   // The open file of a volume; kept open.
   Result<std::shared_ptr<File>> Volume(uint64_t volume);
   ObjectCounts CountsOf(BucketId bucket) const;
+  // 16 bytes.
+  const std::string& store_uuid() const { return store_uuid_; }
+  // The sequence number of the last change that readers see.
+  uint64_t visible_seq() const { return visible_seq_; }
   // Of version ids, so that a made-up one is refused.
   uint64_t id_secret() const { return id_secret_; }
   // kNoSpace when what is left is reserved for deletions and for the index.

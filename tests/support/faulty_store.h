@@ -69,6 +69,8 @@ class FaultyStore : public ObjectStore {
   int64_t faults() const;
 
   Capabilities capabilities() const override { return base_.capabilities(); }
+  std::string Identity() const override { return base_.Identity(); }
+  std::optional<uint64_t> ChangeNumber() const override { return base_.ChangeNumber(); }
   Result<ObjectInfo> Head(const OpContext& ctx, std::string_view key, const VersionSelector& version) override;
   Result<ObjectInfo> Get(const OpContext& ctx, std::string_view key, const GetOptions& options,
                          BodySink& sink) override;

@@ -62,6 +62,11 @@ Capabilities MemoryStore::capabilities() const {
   return can;
 }
 
+std::optional<uint64_t> MemoryStore::ChangeNumber() const {
+  MutexLock lock(mu_);
+  return static_cast<uint64_t>(time_us_);
+}
+
 // --- finding versions ---
 
 // Rises strictly whatever the clock does, so that "the version that was current at T" is one.

@@ -41,6 +41,7 @@ class MemoryStore : public ObjectStore {
   void SetVersioning(VersioningState versioning);
 
   Capabilities capabilities() const override;
+  std::optional<uint64_t> ChangeNumber() const override;
   Result<ObjectInfo> Head(const OpContext& ctx, std::string_view key, const VersionSelector& version) override;
   Result<ObjectInfo> Get(const OpContext& ctx, std::string_view key, const GetOptions& options,
                          BodySink& sink) override;

@@ -281,6 +281,86 @@ TEST_P(EngineTest, AForeignChangeIsAConflictAndBothAreKept) {
   EXPECT_EQ(tree.rbegin()->second, "mine");
 }
 
+TEST_P(EngineTest, WhatChangedBetweenTwoMountsIsSeen) {
+  ASSERT_OK(cache_.MakeDirectory("d"));
+  ASSERT_OK(cache_.MakeDirectory("gone"));
+  for (const char* name : {"kept", "replaced", "deleted", "d/kept", "d/deleted", "gone/a", "becomes"}) {
+    ASSERT_OK(cache_.WriteFile(name, StrCat("old ", name)));
+  }
+  cache_.Flush();
+  (void)cache_.Tree();
+  const Ino kept = cache_.At("d/kept");
+  cache_.Close();
+  const auto put = [this](std::string_view key, std::string_view bytes) {
+    StringBody body(bytes);
+    ASSERT_OK(cache_.memory().Put(cache_.ctx(), key, body, {}));
+  };
+  put("replaced", "new");
+  put("added", "new");
+  put("d/sub/added", "new");
+  for (const char* key : {"deleted", "d/deleted", "gone/a", "gone/", "becomes"}) {
+    ASSERT_OK(cache_.memory().Delete(cache_.ctx(), {key, "", std::nullopt}));
+  }
+  put("becomes/a", "new");
+  cache_.Open();
+  // One name first, without a listing of its directory.
+  EXPECT_EQ(cache_.At("d/deleted"), 0U);
+  EXPECT_EQ(cache_.ReadFile("replaced").value(), "new");
+  const int64_t gets = cache_.Requests("get");
+  EXPECT_EQ(cache_.ReadFile("kept").value(), "old kept");
+  EXPECT_EQ(cache_.ReadFile("d/kept").value(), "old d/kept");
+  EXPECT_EQ(cache_.Requests("get"), gets) << "bytes that had not changed were fetched again";
+  EXPECT_EQ(cache_.At("d/kept"), kept);
+  const Tree expected{{"kept", "old kept"},   {"replaced", "new"},    {"added", "new"},      {"d/", "/"},
+                      {"d/kept", "old d/kept"}, {"d/sub/", "/"},      {"d/sub/added", "new"}, {"becomes/", "/"},
+                      {"becomes/a", "new"}};
+  EXPECT_EQ(cache_.Tree(), expected);
+  // After a crash nobody can tell; listings, but no bytes.
+  cache_.Crash();
+  const int64_t gets_before_crash = cache_.Requests("get");
+  EXPECT_EQ(cache_.Tree(), expected);
+  EXPECT_EQ(cache_.Requests("get"), gets_before_crash);
+  // And after an orderly end nothing is asked for.
+  cache_.Reopen();
+  const int64_t lists = cache_.Requests("list");
+  EXPECT_EQ(cache_.Tree(), expected);
+  EXPECT_EQ(cache_.Requests("list"), lists);
+}
+
+TEST_P(EngineTest, OddKeysAreReachedByTheirNames) {
+  const std::string segment(300, 's');
+  const std::string keys[] = {"a", "a/b", "//x", "./y", segment, segment + "/below"};
+  for (const std::string& key : keys) {
+    StringBody body(key);
+    ASSERT_OK(cache_.memory().Put(cache_.ctx(), key, body, {}));
+  }
+  cache_.ReopenEmpty();
+  const Tree tree = cache_.Tree();
+  std::string hashed_file;
+  std::string hashed_below;
+  for (const auto& [path, content] : tree) {
+    if (content == segment) hashed_file = path;
+    if (content == segment + "/below") hashed_below = path;
+    EXPECT_TRUE(content == "/" || std::find(std::begin(keys), std::end(keys), content) != std::end(keys)) << path;
+  }
+  EXPECT_EQ(std::count_if(tree.begin(), tree.end(), [](const auto& entry) { return entry.second != "/"; }), 6);
+  cache_.ReopenEmpty();
+  EXPECT_EQ(cache_.ReadFile(hashed_below).value(), segment + "/below");
+  ASSERT_OK(cache_.WriteAt(hashed_file, 0, "CHANGED"));
+  ASSERT_OK(cache_.Rename(hashed_below, "a/renamed"));
+  ASSERT_OK(cache_.Unlink("%pailfs-file-a"));
+  EXPECT_TRUE(cache_.WriteFile("%pailfs-empty", "").Is(Errc::kIsADirectory));
+  EXPECT_TRUE(cache_.WriteFile("a/%pailfs-empty", "").Is(Errc::kNotPermitted));
+  EXPECT_TRUE(cache_.MakeDirectory("%pailfs-file-n").Is(Errc::kNotPermitted));
+  EXPECT_TRUE(cache_.Rename("a/b", "a/%pailfs-dot").Is(Errc::kNotPermitted));
+  cache_.Flush();
+  const Tree bucket = cache_.Bucket();
+  EXPECT_EQ(bucket.at(segment).substr(0, 8), "CHANGEDs");
+  EXPECT_EQ(bucket.at("a/renamed"), segment + "/below");
+  EXPECT_FALSE(bucket.contains(segment + "/below"));
+  EXPECT_FALSE(bucket.contains("a"));
+}
+
 TEST_P(EngineTest, TheCacheLimitHolds) {
   cache_.options().size_limit_bytes = 16 << 20;
   cache_.Reopen();

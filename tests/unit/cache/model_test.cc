@@ -1,4 +1,5 @@
-// Random operations against a model, with write-back, crashes and new starts in between. The seed is printed.
+// Random operations against a model, with write-back, crashes and new starts in between. The seed is printed, and with
+// PAILFS_TRACE=1 each operation.
 
 #include <gtest/gtest.h>
 
@@ -13,6 +14,22 @@ namespace pailfs::cache {
 namespace {
 
 using Tree = std::map<std::string, std::string>;
+
+// Lines "+name" for what is there and should not be, "-name" for what is missing, "!name" for other content.
+std::string Differences(const Tree& is, const Tree& should_be) {
+  std::string lines;
+  for (const auto& [name, content] : is) {
+    const auto it = should_be.find(name);
+    if (it == should_be.end()) lines += StrCat("+", name, " ", content.size(), "\n");
+    if (it != should_be.end() && it->second != content) {
+      lines += StrCat("!", name, " ", content.size(), " bytes, not ", it->second.size(), "\n");
+    }
+  }
+  for (const auto& [name, content] : should_be) {
+    if (!is.contains(name)) lines += StrCat("-", name, " ", content.size(), "\n");
+  }
+  return lines;
+}
 
 // What the tree should be: "d/" -> "/", "d/f" -> content.
 class Model {
@@ -49,23 +66,32 @@ class Driver {
       Step();
       if (random_.OneIn(4)) cache_.clock().Advance(static_cast<int64_t>(random_.Below(4'000'000'000)));
       if (random_.OneIn(5)) {
+        Trace("write-back");
         ASSERT_OK(cache_->RunWriteBack(cache_.ctx(), random_.OneIn(3)));
       }
-      if (random_.OneIn(40)) cache_.Crash();
-      if (random_.OneIn(60)) cache_.Reopen();
+      if (random_.OneIn(40)) {
+        Trace("crash");
+        cache_.Crash();
+      }
+      if (random_.OneIn(60)) {
+        Trace("reopen");
+        cache_.Reopen();
+      }
       if (random_.OneIn(50)) {
-        ASSERT_EQ(cache_.Tree(), model_.tree) << "after operation " << i;
+        Trace("read all");
+        ASSERT_EQ(Differences(cache_.Tree(), model_.tree), "") << "after operation " << i;
       }
       if (random_.OneIn(120)) {
+        Trace("flush");
         cache_.Flush();
-        ASSERT_EQ(cache_.Bucket(), model_.tree) << "after operation " << i;
+        ASSERT_EQ(Differences(cache_.Bucket(), model_.tree), "") << "after operation " << i;
         if (random_.OneIn(2)) cache_.ReopenEmpty();
-        ASSERT_EQ(cache_.Tree(), model_.tree) << "after operation " << i;
+        ASSERT_EQ(Differences(cache_.Tree(), model_.tree), "") << "after operation " << i;
       }
     }
     cache_.Flush();
-    ASSERT_EQ(cache_.Bucket(), model_.tree);
-    ASSERT_EQ(cache_.Tree(), model_.tree);
+    ASSERT_EQ(Differences(cache_.Bucket(), model_.tree), "");
+    ASSERT_EQ(Differences(cache_.Tree(), model_.tree), "");
   }
 
  private:
@@ -79,7 +105,9 @@ class Driver {
   void Step() {
     const std::string path = AnyPath();
     if (!ParentExists(path)) return;
-    switch (random_.Below(9)) {
+    const uint64_t operation = random_.Below(9);
+    if (trace_) std::cout << operation << " " << path << std::endl;
+    switch (operation) {
       case 0:
       case 1:
       case 2: return WriteWhole(path);
@@ -137,6 +165,7 @@ class Driver {
     const bool from_dir = model_.IsDirectory(from);
     const bool inside = from_dir && to.starts_with(from + "/");
     const bool blocked = (model_.IsDirectory(to) && (!from_dir || !model_.IsEmpty(to))) || (model_.IsFile(to) && from_dir);
+    if (trace_) std::cout << "  to " << to << std::endl;
     const Status renamed = cache_.Rename(from, to);
     ASSERT_EQ(renamed.ok(), !inside && !blocked) << from << " -> " << to;
     if (!renamed.ok()) return;
@@ -144,9 +173,14 @@ class Driver {
     model_.Move(from, to);
   }
 
+  void Trace(std::string_view what) const {
+    if (trace_) std::cout << what << std::endl;
+  }
+
   CacheHarness cache_;
   SeededRandom random_;
   Model model_;
+  const bool trace_ = std::getenv("PAILFS_TRACE") != nullptr;
 };
 
 class ModelTest : public testing::TestWithParam<VersioningState> {};
