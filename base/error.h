@@ -9,8 +9,8 @@
 namespace pailfs {
 
 enum class Errc : uint8_t {
-  kNotFound,            // no such key, name, version, bucket
-  kAlreadyExists,       // O_EXCL, RENAME_NOREPLACE, bucket exists
+  kNotFound,       // no such key, name, version, bucket
+  kAlreadyExists,  // O_EXCL, RENAME_NOREPLACE, bucket exists
   kNotADirectory,
   kIsADirectory,
   kNotEmpty,
@@ -29,19 +29,19 @@ enum class Errc : uint8_t {
   kIo,                  // the operating system reported an I/O error
   kUnsupported,         // EOPNOTSUPP
   kReadOnly,
-  kBusy,                // locked by another process, mount point in use
-  kNoData,              // no such xattr
-  kRange,               // buffer too small, offset outside, unsatisfiable range
+  kBusy,    // locked by another process, mount point in use
+  kNoData,  // no such xattr
+  kRange,   // buffer too small, offset outside, unsatisfiable range
   kCrossDevice,
   kBadHandle,
-  kStale,               // the inode is gone
-  kInternal,            // a bug: an invariant does not hold
+  kStale,     // the inode is gone
+  kInternal,  // a bug: an invariant does not hold
 };
 
 enum class RetryClass : uint8_t {
-  kNever,    // the same request will fail again
-  kLater,    // worth trying again after a pause
-  kAsk,      // find out what happened before trying again
+  kNever,  // the same request will fail again
+  kLater,  // worth trying again after a pause
+  kAsk,    // find out what happened before trying again
 };
 
 struct Error {

@@ -17,7 +17,8 @@ uint32_t Crc32c(std::span<const std::byte> data, uint32_t crc = 0);
 // CRC32C of A‖B from crc(A), crc(B) and the length of B in bytes.
 uint32_t Crc32cCombine(uint32_t crc_a, uint32_t crc_b, uint64_t length_b);
 
-// A well-mixed 64-bit hash of a string, stable over versions and machines (it is stored): FNV-1a, then the murmur3 finalizer.
+// A well-mixed 64-bit hash of a string, stable over versions and machines (it is stored): FNV-1a, then the murmur3
+// finalizer.
 uint64_t StableHash64(std::string_view data, uint64_t seed = 0);
 
 using Md5Digest = std::array<uint8_t, 16>;

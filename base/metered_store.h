@@ -7,8 +7,8 @@
 namespace pailfs {
 
 // Counters: store.head, .get, .put, .copy, .delete, .delete_batch, .list, .list_versions, .create_upload, .upload_part,
-// .upload_part_copy, .complete_upload, .abort_upload, .list_uploads, .list_parts, .rename; store.bytes_in (bodies sent) and
-// store.bytes_out (bodies received). Thread-safe.
+// .upload_part_copy, .complete_upload, .abort_upload, .list_uploads, .list_parts, .rename; store.bytes_in (bodies sent)
+// and store.bytes_out (bodies received). Thread-safe.
 class MeteredStore : public ObjectStore {
  public:
   MeteredStore(ObjectStore& store, Metrics& metrics) : store_(store), metrics_(metrics) {}
@@ -17,17 +17,21 @@ class MeteredStore : public ObjectStore {
   std::string Identity() const override { return store_.Identity(); }
   std::optional<uint64_t> ChangeNumber() const override { return store_.ChangeNumber(); }
   Result<ObjectInfo> Head(const OpContext& ctx, std::string_view key, const VersionSelector& version) override;
-  Result<ObjectInfo> Get(const OpContext& ctx, std::string_view key, const GetOptions& options, BodySink& sink) override;
-  Result<PutResult> Put(const OpContext& ctx, std::string_view key, BodySource& body, const PutOptions& options) override;
+  Result<ObjectInfo> Get(const OpContext& ctx, std::string_view key, const GetOptions& options,
+                         BodySink& sink) override;
+  Result<PutResult> Put(const OpContext& ctx, std::string_view key, BodySource& body,
+                        const PutOptions& options) override;
   Result<PutResult> Copy(const OpContext& ctx, std::string_view source_key, std::string_view key,
                          const CopyOptions& options) override;
   Result<DeleteResult> Delete(const OpContext& ctx, const DeleteItem& item) override;
-  Result<std::vector<Result<DeleteResult>>> DeleteBatch(const OpContext& ctx, std::span<const DeleteItem> items) override;
+  Result<std::vector<Result<DeleteResult>>> DeleteBatch(const OpContext& ctx,
+                                                        std::span<const DeleteItem> items) override;
   Result<ListPage> List(const OpContext& ctx, const ListRequest& request) override;
   Result<ListVersionsPage> ListVersions(const OpContext& ctx, const ListVersionsRequest& request) override;
-  Result<std::string> CreateMultipartUpload(const OpContext& ctx, std::string_view key, const PutOptions& options) override;
-  Result<UploadedPart> UploadPart(const OpContext& ctx, std::string_view key, std::string_view upload_id, int part_number,
-                                  BodySource& body) override;
+  Result<std::string> CreateMultipartUpload(const OpContext& ctx, std::string_view key,
+                                            const PutOptions& options) override;
+  Result<UploadedPart> UploadPart(const OpContext& ctx, std::string_view key, std::string_view upload_id,
+                                  int part_number, BodySource& body) override;
   Result<UploadedPart> UploadPartCopy(const OpContext& ctx, std::string_view key, std::string_view upload_id,
                                       int part_number, const PartCopySource& source) override;
   Result<PutResult> CompleteMultipartUpload(const OpContext& ctx, std::string_view key, std::string_view upload_id,

@@ -1,7 +1,7 @@
 // ObjectStore: one bucket of versioned objects, as S3 defines it. The central interface of pailfs.
 //
-// Implementations: store/embedded_store.h, tests/support/memory_store.h (the reference), later s3client. Decorators wrap one
-// concern each (base/metered_store.h, tests/support/faulty_store.h). One conformance suite runs over all:
+// Implementations: store/embedded_store.h, tests/support/memory_store.h (the reference), later s3client. Decorators
+// wrap one concern each (base/metered_store.h, tests/support/faulty_store.h). One conformance suite runs over all:
 // tests/conformance.
 //
 // Blocking; thread-safe unless said otherwise. Every call takes an OpContext and gives up with kCancelled or kTimedOut
@@ -55,13 +55,13 @@ struct ContentHeaders {
 struct ObjectInfo {
   std::string key;
   uint64_t size_bytes = 0;
-  std::string etag;             // without quotes; empty for a delete marker
-  std::string version_id;       // empty where the bucket never had versioning; "null" for a null version
-  int64_t last_modified_us = 0; // the server's time, since 1970 UTC
+  std::string etag;              // without quotes; empty for a delete marker
+  std::string version_id;        // empty where the bucket never had versioning; "null" for a null version
+  int64_t last_modified_us = 0;  // the server's time, since 1970 UTC
   bool is_latest = true;
   bool is_delete_marker = false;
-  std::string storage_class;    // "STANDARD" when empty
-  bool has_metadata = true;     // false: a listing that does not carry `headers` and `metadata`; ask Head
+  std::string storage_class;  // "STANDARD" when empty
+  bool has_metadata = true;   // false: a listing that does not carry `headers` and `metadata`; ask Head
   ContentHeaders headers;
   UserMetadata metadata;
 };
@@ -143,9 +143,9 @@ struct CopyOptions {
   std::string source_version_id;               // empty: current
   std::optional<std::string> source_if_match;  // kPreconditionFailed
   MetadataDirective directive = MetadataDirective::kCopy;
-  ContentHeaders headers;   // with kReplace
-  UserMetadata metadata;    // with kReplace
-  Conditions conditions;    // on the destination
+  ContentHeaders headers;  // with kReplace
+  UserMetadata metadata;   // with kReplace
+  Conditions conditions;   // on the destination
 };
 
 struct DeleteItem {
@@ -163,12 +163,12 @@ struct DeleteResult {
 
 struct ListRequest {
   std::string prefix;
-  std::string delimiter;           // empty or one character
-  std::string start_after;         // only keys (and common prefixes) greater than this
-  std::string continuation_token;  // from the page before; opaque
-  int max_keys = kMaxListKeys;     // objects and common prefixes together
-  bool with_metadata = false;      // where capabilities().list_metadata
-  std::optional<int64_t> as_of_us; // where capabilities().as_of
+  std::string delimiter;            // empty or one character
+  std::string start_after;          // only keys (and common prefixes) greater than this
+  std::string continuation_token;   // from the page before; opaque
+  int max_keys = kMaxListKeys;      // objects and common prefixes together
+  bool with_metadata = false;       // where capabilities().list_metadata
+  std::optional<int64_t> as_of_us;  // where capabilities().as_of
 };
 
 struct ListPage {
@@ -180,7 +180,7 @@ struct ListPage {
 struct ListVersionsRequest {
   std::string prefix;
   std::string delimiter;
-  std::string key_marker;         // start after this key, or with version_id_marker after that version of it
+  std::string key_marker;  // start after this key, or with version_id_marker after that version of it
   std::string version_id_marker;
   int max_keys = kMaxListKeys;
 };
@@ -219,10 +219,10 @@ struct Capabilities {
   VersioningState versioning = VersioningState::kOff;
   bool conditional_put = false;
   bool conditional_delete = false;
-  bool list_metadata = false;   // List fills headers and metadata
+  bool list_metadata = false;  // List fills headers and metadata
   bool as_of = false;
-  bool rename = false;          // Rename and RenamePrefix
-  bool sole_owner = false;      // nobody else can change the bucket while we hold it
+  bool rename = false;                      // Rename and RenamePrefix
+  bool sole_owner = false;                  // nobody else can change the bucket while we hold it
   uint64_t max_user_metadata_bytes = 2048;  // names and values together
 };
 
@@ -245,7 +245,8 @@ class ObjectStore {
 
   // kNotFound: no such key or version, or a delete marker.
   virtual Result<ObjectInfo> Head(const OpContext& ctx, std::string_view key, const VersionSelector& version) = 0;
-  // Sends the bytes of one version to `sink`, verified; returns what Head would. kNotFound, kPreconditionFailed, kRange.
+  // Sends the bytes of one version to `sink`, verified; returns what Head would. kNotFound, kPreconditionFailed,
+  // kRange.
   virtual Result<ObjectInfo> Get(const OpContext& ctx, std::string_view key, const GetOptions& options,
                                  BodySink& sink) = 0;
   // kPreconditionFailed; kTooLarge over kMaxSinglePutBytes; kNameTooLong.
@@ -263,8 +264,8 @@ class ObjectStore {
   virtual Result<ListPage> List(const OpContext& ctx, const ListRequest& request) = 0;
   virtual Result<ListVersionsPage> ListVersions(const OpContext& ctx, const ListVersionsRequest& request) = 0;
 
-  // Multipart. kNotFound: no such upload. Complete: parts ascending; kInvalidArgument for a wrong ETag, order, or a part
-  // but the last under kMinPartBytes.
+  // Multipart. kNotFound: no such upload. Complete: parts ascending; kInvalidArgument for a wrong ETag, order, or a
+  // part but the last under kMinPartBytes.
   virtual Result<std::string> CreateMultipartUpload(const OpContext& ctx, std::string_view key,
                                                     const PutOptions& options) = 0;
   virtual Result<UploadedPart> UploadPart(const OpContext& ctx, std::string_view key, std::string_view upload_id,

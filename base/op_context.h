@@ -15,7 +15,7 @@ struct OpContext {
 
   int64_t deadline_ns = kNoDeadline;  // on the MonotonicNs scale of `clock`
   std::stop_token stop;
-  const Clock* clock = nullptr;       // the system's when null
+  const Clock* clock = nullptr;  // the system's when null
 
   int64_t NowNs() const { return (clock != nullptr ? *clock : SystemClock()).MonotonicNs(); }
   // kCancelled or kTimedOut when the call should give up.

@@ -81,14 +81,14 @@ using Status = Result<void>;
 #define PAILFS_CONCAT_INNER(a, b) a##b
 #define PAILFS_CONCAT(a, b) PAILFS_CONCAT_INNER(a, b)
 
-// Returns the error of `expr` (a Result of any type) from the enclosing function, if it has one. The names are made unique
-// by __COUNTER__, so that a lambda inside `expr` may use the macros too.
+// Returns the error of `expr` (a Result of any type) from the enclosing function, if it has one. The names are made
+// unique by __COUNTER__, so that a lambda inside `expr` may use the macros too.
 #define RETURN_IF_ERROR(expr) RETURN_IF_ERROR_INNER(PAILFS_CONCAT(status_, __COUNTER__), expr)
-#define RETURN_IF_ERROR_INNER(status, expr) \
-  do {                                      \
+#define RETURN_IF_ERROR_INNER(status, expr)   \
+  do {                                        \
     if (auto status = (expr); !status.ok()) { \
-      return std::move(status).error();     \
-    }                                       \
+      return std::move(status).error();       \
+    }                                         \
   } while (false)
 
 // ASSIGN_OR_RETURN(auto x, F()): declares or assigns x, or returns F's error.

@@ -14,11 +14,15 @@
 namespace pailfs {
 
 namespace str_internal {
-inline void Append(std::string& out, std::string_view piece) { out.append(piece); }
-inline void Append(std::string& out, char piece) { out.push_back(piece); }
+inline void Append(std::string& out, std::string_view piece) {
+  out.append(piece);
+}
+inline void Append(std::string& out, char piece) {
+  out.push_back(piece);
+}
 template <typename T>
-  requires(std::is_integral_v<T> && !std::is_same_v<T, char> && !std::is_same_v<T, bool>)
-void Append(std::string& out, T piece) {
+requires(std::is_integral_v<T> && !std::is_same_v<T, char> && !std::is_same_v<T, bool>) void Append(std::string& out,
+                                                                                                    T piece) {
   char digits[24];
   const auto end = std::to_chars(digits, digits + sizeof digits, piece);
   out.append(digits, end.ptr);

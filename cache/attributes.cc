@@ -239,10 +239,10 @@ Result<std::string> Engine::VirtualXattr(const Inode& inode, std::string_view na
   const InodeRecord& record = inode.record;
   name.remove_prefix(kVirtualPrefix.size());
   if (name == "state") {
-    return std::string(inode.last_error           ? "error"
-                       : inode.stepping           ? "uploading"
-                       : inode.dirty_order != 0   ? "dirty"
-                                                  : "clean");
+    return std::string(inode.last_error         ? "error"
+                       : inode.stepping         ? "uploading"
+                       : inode.dirty_order != 0 ? "dirty"
+                                                : "clean");
   }
   if (name == "etag" && record.origin) return record.origin->etag;
   if (name == "version_id" && record.origin && !record.origin->version_id.empty()) return record.origin->version_id;
@@ -298,7 +298,8 @@ Status Engine::SetXattr(Ino ino, std::string_view name, std::string_view value, 
   ASSIGN_OR_RETURN(const InodePtr inode, core_.Get(ino));
   auto& xattrs = inode->record.xattrs;
   const auto existing = xattrs.find(std::string(name));
-  if (mode == XattrMode::kCreate && existing != xattrs.end()) return Error{Errc::kAlreadyExists, "the attribute exists"};
+  if (mode == XattrMode::kCreate && existing != xattrs.end())
+    return Error{Errc::kAlreadyExists, "the attribute exists"};
   if (mode == XattrMode::kReplace && existing == xattrs.end()) return Error{Errc::kNoData, "no such attribute"};
   Transaction txn;
   if (name == kAccessAclXattr || name == kDefaultAclXattr) return SetAcl(inode, name, value, txn);

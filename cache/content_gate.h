@@ -1,5 +1,5 @@
-// Who may touch the bytes of one inode: readers and uploads share, writers are alone. Not a mutex: it is held over I/O, its
-// waits can be interrupted, and a writer can ask an upload in progress to give way.
+// Who may touch the bytes of one inode: readers and uploads share, writers are alone. Not a mutex: it is held over I/O,
+// its waits can be interrupted, and a writer can ask an upload in progress to give way.
 #pragma once
 
 #include <stop_token>

@@ -15,7 +15,8 @@ namespace {
 constexpr int kEpochShift = 40;
 constexpr uint64_t kLocalNumberBit = 1ULL << 63;
 constexpr size_t kTrimAttempts = 16;
-// A file that is open for writing is uploaded only after it has been left alone for this long, or has been dirty for so long.
+// A file that is open for writing is uploaded only after it has been left alone for this long, or has been dirty for so
+// long.
 constexpr int64_t kOpenForWriteDelayNs = 15'000'000'000;
 constexpr int64_t kLongestDirtyNs = 120'000'000'000;
 // How long a directory's marker waits for the directory's dirty entries.
@@ -42,7 +43,9 @@ std::string Core::DataPath(Ino ino) const {
   return options.directory + name;
 }
 
-std::string Core::OperationToken(Ino ino, uint64_t operation) const { return StrCat(mount_id, ".", ino, ".", operation); }
+std::string Core::OperationToken(Ino ino, uint64_t operation) const {
+  return StrCat(mount_id, ".", ino, ".", operation);
+}
 
 // --- the table ---
 
@@ -53,7 +56,9 @@ InodePtr Core::Cached(Ino ino) {
   return it->second;
 }
 
-void Core::Touch(const InodePtr& inode) { recency_.splice(recency_.end(), recency_, inode->recency); }
+void Core::Touch(const InodePtr& inode) {
+  recency_.splice(recency_.end(), recency_, inode->recency);
+}
 
 InodePtr Core::Insert(InodeRecord record, bool in_meta) {
   auto inode = std::make_shared<Inode>(std::move(record), in_meta);
@@ -136,7 +141,9 @@ void Core::StartEpoch(uint64_t epoch) {
   next_operation = (epoch << kEpochShift) + 1;
 }
 
-Ino Core::NewNumber() { return kLocalNumberBit | next_number++; }
+Ino Core::NewNumber() {
+  return kLocalNumberBit | next_number++;
+}
 
 Result<Ino> Core::NumberOf(std::string_view key, std::string_view etag, int64_t last_modified_us) {
   const Ino derived = StableHash64(StrCat(key, '\0', etag, '\0', last_modified_us)) & ~kLocalNumberBit;
@@ -234,7 +241,9 @@ bool Core::IsDisplaced(const Inode& inode, std::string_view target_key) const {
 
 // --- becoming dirty ---
 
-void Core::Save(const Inode& inode, Transaction& txn) { db->PutInode(txn, inode.record, inode.in_meta); }
+void Core::Save(const Inode& inode, Transaction& txn) {
+  db->PutInode(txn, inode.record, inode.in_meta);
+}
 
 Status Core::EnterMeta(const InodePtr& inode, Transaction& txn) {
   InodePtr at = inode;
@@ -305,7 +314,8 @@ int64_t Core::DueOf(const Inode& inode) const {
     due = std::min(inode.last_change_ns + std::max(options.writeback_delay_ns, kOpenForWriteDelayNs),
                    inode.dirty_since_ns + kLongestDirtyNs);
   }
-  if (inode.record.IsDirectory() && inode.dirty_children > 0) due = std::max(due, inode.dirty_since_ns + kMarkerPatienceNs);
+  if (inode.record.IsDirectory() && inode.dirty_children > 0)
+    due = std::max(due, inode.dirty_since_ns + kMarkerPatienceNs);
   return due;
 }
 
@@ -313,8 +323,8 @@ void Core::UpdateQueue(const InodePtr& inode) {
   bool needed = false;
   if (inode->record.parent != 0 && !inode->freed) {
     const auto target = TargetKey(*inode);
-    needed = inode->record.content_dirty || inode->record.attributes_dirty ||
-             (target.ok() && IsDisplaced(*inode, *target));
+    needed =
+        inode->record.content_dirty || inode->record.attributes_dirty || (target.ok() && IsDisplaced(*inode, *target));
   } else if (inode->must_evacuate && !inode->freed) {
     needed = true;
   }
@@ -392,7 +402,9 @@ Status Core::SettleIfClean(const InodePtr& start) {
   return {};
 }
 
-Status Core::Commit(Transaction& txn, KvDurability durability) { return db->Commit(txn, durability); }
+Status Core::Commit(Transaction& txn, KvDurability durability) {
+  return db->Commit(txn, durability);
+}
 
 // --- leaving ---
 
@@ -416,8 +428,8 @@ Status Core::DropLink(const InodePtr& inode, Transaction& txn, Ino held_by) {
   record.parent = 0;
   record.ctime_ns = NowNs();
   record.held = held_by != 0;
-  const bool stays = inode->opens > 0 || inode->directory_opens > 0 || inode->stepping || record.held ||
-                     !record.operation_key.empty();
+  const bool stays =
+      inode->opens > 0 || inode->directory_opens > 0 || inode->stepping || record.held || !record.operation_key.empty();
   if (stays) {
     if (!inode->in_meta) {
       inode->in_meta = true;

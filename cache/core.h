@@ -120,7 +120,7 @@ class Core {
   std::string OperationToken(Ino ino, uint64_t operation) const;
 
   // --- state of write-back ---
-  std::set<std::pair<int64_t, Ino>> queue GUARDED_BY(mu);       // (due on the monotonic clock, inode)
+  std::set<std::pair<int64_t, Ino>> queue GUARDED_BY(mu);  // (due on the monotonic clock, inode)
   std::map<uint64_t, Ino> dirty_by_order GUARDED_BY(mu);
   std::unordered_set<std::string> busy_keys GUARDED_BY(mu);
   std::set<std::string, std::less<>> changed_keys GUARDED_BY(mu);  // put or deleted by us while listings were under way
@@ -129,11 +129,11 @@ class Core {
   uint64_t next_order GUARDED_BY(mu) = 1;
   uint64_t tombstones GUARDED_BY(mu) = 0;
   int64_t tombstones_due_ns GUARDED_BY(mu) = 0;
-  int deletion_failures GUARDED_BY(mu) = 0;             // batches in a row that left something undone
-  std::optional<Error> deletion_error GUARDED_BY(mu);   // of the last of them
+  int deletion_failures GUARDED_BY(mu) = 0;            // batches in a row that left something undone
+  std::optional<Error> deletion_error GUARDED_BY(mu);  // of the last of them
   bool deleting GUARDED_BY(mu) = false;
-  int flushers GUARDED_BY(mu) = 0;        // calls that wait for everything
-  int pressure GUARDED_BY(mu) = 0;        // writers that wait for room
+  int flushers GUARDED_BY(mu) = 0;  // calls that wait for everything
+  int pressure GUARDED_BY(mu) = 0;  // writers that wait for room
   int listings_under_way GUARDED_BY(mu) = 0;
   uint64_t steps_in_flight GUARDED_BY(mu) = 0;
   bool stopping GUARDED_BY(mu) = false;
@@ -143,7 +143,8 @@ class Core {
   uint64_t next_operation GUARDED_BY(mu) = 0;
   void StartEpoch(uint64_t epoch) REQUIRES(mu);
 
-  // Tells the kernel that what it knows of an inode and of one name of its is no longer true. Without locks; set by Engine.
+  // Tells the kernel that what it knows of an inode and of one name of its is no longer true. Without locks; set by
+  // Engine.
   std::function<void(Ino ino, Ino parent, const std::string& name)> invalidate;
   // Frees the cache file of an inode that is gone; set by FileData.
   std::function<void(const InodePtr&)> discard_content;

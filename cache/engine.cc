@@ -12,8 +12,8 @@ constexpr size_t kErrorsShown = 20;
 
 }  // namespace
 
-Result<std::unique_ptr<MountCache>> MountCache::Open(FileSystem& files, ObjectStore& store, Clock& clock, Random& random,
-                                                     Metrics& metrics, const MountOptions& options) {
+Result<std::unique_ptr<MountCache>> MountCache::Open(FileSystem& files, ObjectStore& store, Clock& clock,
+                                                     Random& random, Metrics& metrics, const MountOptions& options) {
   auto engine = std::make_unique<Engine>(files, store, clock, random, metrics, options);
   RETURN_IF_ERROR(engine->Open());
   return std::unique_ptr<MountCache>(std::move(engine));
@@ -21,7 +21,10 @@ Result<std::unique_ptr<MountCache>> MountCache::Open(FileSystem& files, ObjectSt
 
 Engine::Engine(FileSystem& files, ObjectStore& store, Clock& clock, Random& random, Metrics& metrics,
                const MountOptions& options)
-    : core_(files, store, clock, random, metrics, options), data_(core_), loader_(core_), write_back_(core_, data_, loader_) {
+    : core_(files, store, clock, random, metrics, options),
+      data_(core_),
+      loader_(core_),
+      write_back_(core_, data_, loader_) {
   core_.invalidate = [this](Ino ino, Ino parent, const std::string& name) {
     MutexLock lock(notifier_mu_);
     if (notifier_ == nullptr) return;
@@ -35,7 +38,9 @@ void Engine::SetKernelNotifier(KernelNotifier* notifier) {
   notifier_ = notifier;
 }
 
-Engine::~Engine() { Shutdown(); }
+Engine::~Engine() {
+  Shutdown();
+}
 
 Result<FileSystemStats> Engine::Stats(const OpContext& ctx) {
   ASSIGN_OR_RETURN(const StoreSpace space, core_.store.Space(ctx));
@@ -107,7 +112,8 @@ CacheStatus Engine::GetStatus() {
   for (const Ino ino : core_.failing) {
     if (status.errors.size() == kErrorsShown) break;
     const InodePtr inode = core_.Cached(ino);
-    if (inode != nullptr && inode->last_error) status.errors.push_back({core_.PathOf(*inode), inode->last_error->message});
+    if (inode != nullptr && inode->last_error)
+      status.errors.push_back({core_.PathOf(*inode), inode->last_error->message});
   }
   return status;
 }

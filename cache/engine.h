@@ -1,4 +1,5 @@
-// The implementation of MountCache: verbs on names and attributes here, bytes in FileData, the bucket in Loader and WriteBack.
+// The implementation of MountCache: verbs on names and attributes here, bytes in FileData, the bucket in Loader and
+// WriteBack.
 #pragma once
 
 #include <memory>
@@ -16,7 +17,8 @@ namespace pailfs::cache {
 
 class Engine : public MountCache {
  public:
-  Engine(FileSystem& files, ObjectStore& store, Clock& clock, Random& random, Metrics& metrics, const MountOptions& options);
+  Engine(FileSystem& files, ObjectStore& store, Clock& clock, Random& random, Metrics& metrics,
+         const MountOptions& options);
   ~Engine() override;
 
   // Locks and opens the directory and recovers; recovery.cc.
@@ -51,8 +53,8 @@ class Engine : public MountCache {
   Status Fsync(const OpContext& ctx, Ino ino) override;
   Status Allocate(const OpContext& ctx, Ino ino, AllocateMode mode, uint64_t offset, uint64_t length) override;
   Result<uint64_t> Seek(const OpContext& ctx, Ino ino, uint64_t offset, SeekTo what) override;
-  Result<uint64_t> CopyRange(const OpContext& ctx, Ino source, uint64_t source_offset, Ino target, uint64_t target_offset,
-                             uint64_t length) override;
+  Result<uint64_t> CopyRange(const OpContext& ctx, Ino source, uint64_t source_offset, Ino target,
+                             uint64_t target_offset, uint64_t length) override;
 
   Result<std::string> GetXattr(Ino ino, std::string_view name) override;
   Result<std::vector<std::string>> ListXattrs(Ino ino) override;

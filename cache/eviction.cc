@@ -158,7 +158,8 @@ void FileData::DeleteLater(Ino ino, uint64_t allocated_bytes) {
     pending_deletes_.emplace_back(ino, allocated_bytes);
   }
   // A full queue has a task in it that will see this one too.
-  if (first && deleter_ != nullptr) [[maybe_unused]] const bool queued = deleter_->TrySubmit([this] { DeletePending(); });
+  if (first && deleter_ != nullptr) [[maybe_unused]]
+    const bool queued = deleter_->TrySubmit([this] { DeletePending(); });
 }
 
 void FileData::DeletePending() {

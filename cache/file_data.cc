@@ -12,12 +12,19 @@ namespace {
 constexpr uint64_t kWholeFetchBytes = 4 << 20;
 constexpr uint64_t kReadaheadLimitBytes = 16 << 20;
 
-uint64_t BlockOf(uint64_t offset) { return offset / kBlockBytes; }
-uint64_t BlocksUpTo(uint64_t size) { return (size + kBlockBytes - 1) / kBlockBytes; }
+uint64_t BlockOf(uint64_t offset) {
+  return offset / kBlockBytes;
+}
+uint64_t BlocksUpTo(uint64_t size) {
+  return (size + kBlockBytes - 1) / kBlockBytes;
+}
 
-// The end of the blocks that hold bytes of the origin. Where the limit lies inside a block, what is behind it in that block
-// is zeros as long as the block is absent; so such a block is fetched before anything in it changes, and dirty afterwards.
-uint64_t OriginEnd(const InodeRecord& record) { return BlocksUpTo(record.limit()) * kBlockBytes; }
+// The end of the blocks that hold bytes of the origin. Where the limit lies inside a block, what is behind it in that
+// block is zeros as long as the block is absent; so such a block is fetched before anything in it changes, and dirty
+// afterwards.
+uint64_t OriginEnd(const InodeRecord& record) {
+  return BlocksUpTo(record.limit()) * kBlockBytes;
+}
 
 // Part of the room is left to the databases.
 uint64_t DataLimit(uint64_t size_limit_bytes) {
@@ -209,8 +216,8 @@ Status FileData::Fetch(const OpContext& ctx, const InodeRecord& record, ByteRang
 }
 
 // The next stretch to fetch, marked as being filled; length 0 when nothing in [begin, end) is absent any more.
-Result<ByteRange> FileData::NextFill(const OpContext& ctx, const InodePtr& inode, const InodeRecord& record, uint64_t begin,
-                                     uint64_t end) {
+Result<ByteRange> FileData::NextFill(const OpContext& ctx, const InodePtr& inode, const InodeRecord& record,
+                                     uint64_t begin, uint64_t end) {
   InodeContent& content = inode->content;
   MutexLock lock(content.mu);
   for (;;) {
@@ -316,7 +323,8 @@ Status FileData::ReadThrough(const OpContext& ctx, const InodePtr& inode, const 
   return {};
 }
 
-Result<std::unique_ptr<BodySource>> FileData::BodyOf(const OpContext& ctx, const InodePtr& inode, const InodeRecord& record) {
+Result<std::unique_ptr<BodySource>> FileData::BodyOf(const OpContext& ctx, const InodePtr& inode,
+                                                     const InodeRecord& record) {
   RETURN_IF_ERROR(Load(inode, SnapshotOf(inode)));
   ASSIGN_OR_RETURN(auto file, FileOf(inode, record.size, /*create=*/false));
   bool failed_before = false;
@@ -345,7 +353,8 @@ std::vector<ByteRange> FileData::DirtyRuns(const InodePtr& inode, const InodeRec
 
 // --- reading ---
 
-Result<size_t> FileData::Read(const OpContext& ctx, const InodePtr& inode, uint64_t offset, std::span<std::byte> buffer) {
+Result<size_t> FileData::Read(const OpContext& ctx, const InodePtr& inode, uint64_t offset,
+                              std::span<std::byte> buffer) {
   Snapshot snapshot = SnapshotOf(inode);
   RETURN_IF_ERROR(Load(inode, snapshot));
   if (offset >= snapshot.record.size) return size_t{0};
@@ -461,7 +470,8 @@ Status FileData::FillEdges(const OpContext& ctx, const InodePtr& inode, const Sn
 Status FileData::Write(const OpContext& ctx, const InodePtr& inode, uint64_t offset, std::span<const std::byte> data,
                        bool kill_privileges) {
   if (data.empty()) return {};
-  if (offset > kMaxFileBytes || data.size() > kMaxFileBytes - offset) return Error{Errc::kTooLarge, "the file would be too large"};
+  if (offset > kMaxFileBytes || data.size() > kMaxFileBytes - offset)
+    return Error{Errc::kTooLarge, "the file would be too large"};
   const uint64_t room = data.size() + 3 * kBlockBytes;
   RETURN_IF_ERROR(budget_.Reserve(ctx, room, core_.options.full_timeout_ns));
   const Reservation reservation(budget_, room);
@@ -516,8 +526,10 @@ Status FileData::Truncate(const OpContext& ctx, const InodePtr& inode, uint64_t 
   return {};
 }
 
-Status FileData::Allocate(const OpContext& ctx, const InodePtr& inode, AllocateMode mode, uint64_t offset, uint64_t length) {
-  if (offset > kMaxFileBytes || length > kMaxFileBytes - offset) return Error{Errc::kTooLarge, "the file would be too large"};
+Status FileData::Allocate(const OpContext& ctx, const InodePtr& inode, AllocateMode mode, uint64_t offset,
+                          uint64_t length) {
+  if (offset > kMaxFileBytes || length > kMaxFileBytes - offset)
+    return Error{Errc::kTooLarge, "the file would be too large"};
   const bool zero = mode != AllocateMode::kExtend && mode != AllocateMode::kKeepSize;
   const bool extend = mode == AllocateMode::kExtend || mode == AllocateMode::kZeroRange;
   const uint64_t room = zero ? 2 * kBlockBytes : length + 2 * kBlockBytes;

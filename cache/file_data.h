@@ -2,12 +2,12 @@
 // what is absent, room, and eviction.
 //
 // A cache file is as long as its file (invariant: whenever it exists and nobody holds the gate exclusively). A block is
-// local when the inode is `complete`, when its bit is set, or when it begins at or beyond the origin's limit; other blocks are the
-// origin's. Below the limit a block is dirty when its bit is set; at or beyond it everything is.
+// local when the inode is `complete`, when its bit is set, or when it begins at or beyond the origin's limit; other
+// blocks are the origin's. Below the limit a block is dirty when its bit is set; at or beyond it everything is.
 //
-// Order of writes: a block that holds clean bytes is marked dirty in the database before its first byte changes; a block
-// that is absent gets its bytes first and its bits afterwards. So at every instant the database names a source for each
-// block that has the right bytes.
+// Order of writes: a block that holds clean bytes is marked dirty in the database before its first byte changes; a
+// block that is absent gets its bytes first and its bits afterwards. So at every instant the database names a source
+// for each block that has the right bytes.
 #pragma once
 
 #include <atomic>
@@ -65,8 +65,8 @@ class FileData {
   void Discard(const InodePtr& inode);
   // Under Core::mu, gate not held by a writer: the inode has no cached bytes any more.
   Status Forget(const InodePtr& inode, Transaction& txn);
-  // Deletes the files that were given up, once what gave them up is durable: a power loss must not bring back a record whose
-  // bytes are gone.
+  // Deletes the files that were given up, once what gave them up is durable: a power loss must not bring back a record
+  // whose bytes are gone.
   void DeletePending();
 
  private:
@@ -94,7 +94,8 @@ class FileData {
   Status MarkBeforeChange(const InodePtr& inode, uint64_t offset, uint64_t length, bool keep_dirty_bits_only);
   Status NoteChange(const InodePtr& inode, uint64_t offset, uint64_t length, uint64_t new_size, bool kill_privileges);
   Status SaveBlocks(const InodePtr& inode, Transaction& txn);
-  Status FillEdges(const OpContext& ctx, const InodePtr& inode, const Snapshot& snapshot, uint64_t offset, uint64_t length);
+  Status FillEdges(const OpContext& ctx, const InodePtr& inode, const Snapshot& snapshot, uint64_t offset,
+                   uint64_t length);
 
   Status MakeShards(const std::string& root);
   void Account(const InodePtr& inode);
@@ -114,7 +115,7 @@ class FileData {
   std::vector<std::pair<Ino, uint64_t>> pending_deletes_ GUARDED_BY(recency_mu_);
   std::atomic<uint64_t> uploaded_bytes_ = 0;  // that uploads read here
   std::atomic<uint64_t> retried_bytes_ = 0;   // the same of uploads that had failed before
-  std::unique_ptr<ThreadPool> deleter_;  // null without background threads
+  std::unique_ptr<ThreadPool> deleter_;       // null without background threads
 };
 
 }  // namespace pailfs::cache

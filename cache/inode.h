@@ -17,8 +17,8 @@
 
 namespace pailfs::cache {
 
-// The cache file of an inode and what is known of its blocks. Changed by the holder of the gate (exclusively, or shared for
-// fills, which touch absent blocks only); `mu` keeps the members themselves consistent.
+// The cache file of an inode and what is known of its blocks. Changed by the holder of the gate (exclusively, or shared
+// for fills, which touch absent blocks only); `mu` keeps the members themselves consistent.
 struct InodeContent {
   Mutex mu;
   CondVar fill_ended;
@@ -44,8 +44,8 @@ struct Inode {
 
   // --- guarded by Core::mu ---
   InodeRecord record;
-  bool in_meta;       // its rows are in meta/, otherwise in listing/
-  bool freed = false; // its rows are gone; only a holder of the pointer still sees it
+  bool in_meta;        // its rows are in meta/, otherwise in listing/
+  bool freed = false;  // its rows are gone; only a holder of the pointer still sees it
   uint32_t opens = 0;
   uint32_t write_opens = 0;
   uint32_t directory_opens = 0;
@@ -60,21 +60,22 @@ struct Inode {
   int64_t due_ns = 0;
   int64_t dirty_since_ns = 0;
   int64_t last_change_ns = 0;
-  uint64_t dirty_order = 0;    // 0: nothing to write back
+  uint64_t dirty_order = 0;  // 0: nothing to write back
   int failures = 0;
   int aborted_uploads = 0;
-  // What the last step sent carried. UINT64_MAX when that is not known any more, after a crash: anything may have changed since.
+  // What the last step sent carried. UINT64_MAX when that is not known any more, after a crash: anything may have
+  // changed since.
   uint64_t sent_content_generation = UINT64_MAX;
   uint64_t sent_attribute_generation = UINT64_MAX;
-  std::optional<Error> unseen_error;    // to be returned once, by close or fsync
+  std::optional<Error> unseen_error;  // to be returned once, by close or fsync
   std::optional<Error> last_error;
   std::optional<std::pair<Ino, std::string>> stale_name;  // parent and name that the kernel must forget
-  std::optional<std::string> replaces_etag;  // an older upload of ours that may be overwritten
+  std::optional<std::string> replaces_etag;               // an older upload of ours that may be overwritten
 
   // Directories.
-  bool known = false;          // all entries are in the databases
+  bool known = false;  // all entries are in the databases
   bool loading = false;
-  uint32_t probes = 0;         // single lookups that had to ask the bucket
+  uint32_t probes = 0;  // single lookups that had to ask the bucket
   uint32_t dirty_children = 0;
   uint32_t meta_children = 0;  // children whose rows are in meta
   Ino counted_in = 0;          // the parent whose dirty_children counts this inode; 0: none

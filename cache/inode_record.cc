@@ -24,7 +24,8 @@ std::string Seal(std::string_view row_key, const google::protobuf::MessageLite& 
 
 Status Unseal(std::string_view row_key, std::string_view value, google::protobuf::MessageLite* message) {
   if (value.size() < kEnvelopeBytes || value[0] != kEnvelopeFormat) {
-    return Error{Errc::kCorrupt, StrCat("a row of the cache database has an unknown format (", row_key.substr(0, 1), ")")};
+    return Error{Errc::kCorrupt,
+                 StrCat("a row of the cache database has an unknown format (", row_key.substr(0, 1), ")")};
   }
   const std::string_view payload = value.substr(kEnvelopeBytes);
   if (GetBig32(value.substr(1)) != Crc32c(payload, Crc32c(row_key)) ||
@@ -45,8 +46,7 @@ void ToProto(const Origin& origin, pb::Origin* out) {
 }
 
 Origin FromProto(const pb::Origin& in) {
-  return {in.key(),   in.etag(),           in.version_id(), in.size(),
-          in.limit(), in.last_modified_us(), in.superseded()};
+  return {in.key(), in.etag(), in.version_id(), in.size(), in.limit(), in.last_modified_us(), in.superseded()};
 }
 
 void ToProto(const ContentHeaders& headers, pb::Headers* out) {
@@ -64,7 +64,9 @@ ContentHeaders FromProto(const pb::Headers& in) {
 
 }  // namespace
 
-std::string InodeRecord::Segment() const { return segment.empty() ? KeySegmentOfName(name) : segment; }
+std::string InodeRecord::Segment() const {
+  return segment.empty() ? KeySegmentOfName(name) : segment;
+}
 
 void InodeRecord::SetName(std::string_view new_name) {
   name = std::string(new_name);

@@ -46,12 +46,12 @@ struct InodeRecord {
   uint32_t subdirectories = 0;
   std::optional<Origin> origin;
   std::map<std::string, std::string> xattrs;
-  std::string symlink_target;      // empty: not fetched yet
+  std::string symlink_target;  // empty: not fetched yet
   ContentHeaders headers;
-  UserMetadata foreign_metadata;   // of other programs; goes along with every copy that we make
-  bool content_dirty = false;      // bytes differ from the origin
-  bool attributes_dirty = false;   // metadata differs from the origin's
-  bool complete = false;           // every block is in the cache file
+  UserMetadata foreign_metadata;  // of other programs; goes along with every copy that we make
+  bool content_dirty = false;     // bytes differ from the origin
+  bool attributes_dirty = false;  // metadata differs from the origin's
+  bool complete = false;          // every block is in the cache file
   uint64_t content_generation = 0;
   uint64_t synced_generation = 0;  // content_generation at the last fdatasync of the cache file
   uint64_t operation = 0;          // number of the last step sent for it; in x-amz-meta-pailfs-op
@@ -78,7 +78,8 @@ struct Tombstone {
   Ino successor = 0;  // an inode that will overwrite the object; the deletion waits for it
 };
 
-// Values as stored: u8 format 1 | u32 CRC32C(row key ‖ payload), big-endian | protobuf. kCorrupt where that does not hold.
+// Values as stored: u8 format 1 | u32 CRC32C(row key ‖ payload), big-endian | protobuf. kCorrupt where that does not
+// hold.
 std::string Serialize(std::string_view row_key, const InodeRecord& record);
 Result<InodeRecord> ParseInode(std::string_view row_key, Ino ino, std::string_view value);
 std::string Serialize(std::string_view row_key, const Tombstone& tombstone);

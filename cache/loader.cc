@@ -70,7 +70,12 @@ InodeRecord Loader::RecordOf(const ObjectInfo& info, Ino ino, Ino parent, std::s
   for (const auto& [key, value] : info.metadata) {
     if (!IsPosixMetadataName(key)) record.foreign_metadata.emplace_back(key, value);
   }
-  record.origin = Origin{info.key, info.etag, info.version_id, info.size_bytes, info.size_bytes, info.last_modified_us,
+  record.origin = Origin{info.key,
+                         info.etag,
+                         info.version_id,
+                         info.size_bytes,
+                         info.size_bytes,
+                         info.last_modified_us,
                          /*superseded=*/false};
   return record;
 }
@@ -150,8 +155,8 @@ Result<std::vector<Loader::Found>> Loader::Interpret(const OpContext& ctx, const
     if (!beside_directory && !page.next_token.empty()) {
       ASSIGN_OR_RETURN(beside_directory, AnyUnder(ctx, info.key + "/"));
     }
-    entry.name =
-        NameOfKeySegment(entry.segment, beside_directory ? KeySegmentKind::kObjectBesideDirectory : KeySegmentKind::kObject);
+    entry.name = NameOfKeySegment(entry.segment,
+                                  beside_directory ? KeySegmentKind::kObjectBesideDirectory : KeySegmentKind::kObject);
     entry.info = std::move(info);
     entry.has_object = true;
     found.push_back(std::move(entry));
@@ -187,8 +192,8 @@ InodeRecord Loader::DirectoryRecord(const Found& found, Ino ino, Ino parent) con
   return record;
 }
 
-Result<bool> Loader::KeepEntry(const InodePtr& dir, const Dentry& known, const Found& found, std::vector<Changed>* changed,
-                               Transaction& txn) {
+Result<bool> Loader::KeepEntry(const InodePtr& dir, const Dentry& known, const Found& found,
+                               std::vector<Changed>* changed, Transaction& txn) {
   auto got = core_.Get(known.ino);
   if (got.Is(Errc::kStale)) return false;
   if (!got.ok()) return std::move(got).error();
@@ -203,11 +208,10 @@ Result<bool> Loader::KeepEntry(const InodePtr& dir, const Dentry& known, const F
     RETURN_IF_ERROR(Drop(dir, known, changed));
     return false;
   }
-  const bool same = found.has_object
-                        ? record.origin && record.origin->etag == found.info.etag &&
-                              record.origin->version_id == found.info.version_id &&
-                              record.origin->last_modified_us == found.info.last_modified_us
-                        : !record.origin;
+  const bool same = found.has_object ? record.origin && record.origin->etag == found.info.etag &&
+                                           record.origin->version_id == found.info.version_id &&
+                                           record.origin->last_modified_us == found.info.last_modified_us
+                                     : !record.origin;
   if (!same) {
     // Attributes only: the inode stays, and so do its cached bytes.
     InodeRecord now = both_directories ? DirectoryRecord(found, record.ino, dir->ino)
@@ -327,7 +331,8 @@ Status Loader::DropName(const InodePtr& dir, std::string_view name, const std::s
   return {};
 }
 
-Status Loader::ListInto(const OpContext& ctx, Ino dir, const std::string& prefix, bool moved, std::vector<uint64_t>* seen) {
+Status Loader::ListInto(const OpContext& ctx, Ino dir, const std::string& prefix, bool moved,
+                        std::vector<uint64_t>* seen) {
   ListRequest request;
   request.prefix = prefix;
   request.delimiter = "/";

@@ -1,9 +1,10 @@
 // Makes the bucket's keys known to the namespace: whole directories by LIST, single names by asking for them.
 //
-// A listing never overrides what the namespace says: names in meta stay, and keys that belong to a moved or deleted inode are
-// not shown again (write-back rule W3). Clean names of an earlier generation follow the bucket: unchanged objects keep their
-// inode and its cached bytes, a replaced object makes a new inode, what is gone leaves. Requests run without locks; their
-// results are applied under the tree's mutex, and keys that we change while a listing is under way are remembered until it ends.
+// A listing never overrides what the namespace says: names in meta stay, and keys that belong to a moved or deleted
+// inode are not shown again (write-back rule W3). Clean names of an earlier generation follow the bucket: unchanged
+// objects keep their inode and its cached bytes, a replaced object makes a new inode, what is gone leaves. Requests run
+// without locks; their results are applied under the tree's mutex, and keys that we change while a listing is under way
+// are remembered until it ends.
 #pragma once
 
 #include <string>
@@ -23,8 +24,8 @@ class Loader {
   Status LoadDirectory(const OpContext& ctx, const InodePtr& dir);
   // Every directory below `dir` too.
   Status LoadSubtree(const OpContext& ctx, const InodePtr& dir);
-  // Asks the bucket for one name of a directory that is not known yet; makes it known when it is there, and lets it go when
-  // it is there no more.
+  // Asks the bucket for one name of a directory that is not known yet; makes it known when it is there, and lets it go
+  // when it is there no more.
   Status Probe(const OpContext& ctx, const InodePtr& dir, std::string_view name);
   // Entries of `dir` whose objects are still under `prefix`, from which the directory was moved away.
   Status LoadMoved(const OpContext& ctx, Ino dir, const std::string& prefix);
@@ -38,10 +39,10 @@ class Loader {
  private:
   struct Found {
     std::string name;
-    std::string segment;       // of the key
-    ObjectInfo info;           // of the object, or of the directory's marker
+    std::string segment;  // of the key
+    ObjectInfo info;      // of the object, or of the directory's marker
     bool is_directory = false;
-    bool has_object = false;   // false: an implicit directory
+    bool has_object = false;  // false: an implicit directory
   };
 
   // A name that is no longer what it was; for the kernel.
@@ -56,8 +57,8 @@ class Loader {
   Result<std::vector<Found>> Interpret(const OpContext& ctx, const std::string& prefix, ListPage page, bool moved);
   Status Apply(Ino dir, const std::vector<Found>& found, const std::string& prefix, bool moved);
   // False: the key belongs to an inode elsewhere.
-  Result<bool> AddEntry(const InodePtr& dir, const Found& found, const std::string& prefix, bool moved, Transaction& txn)
-      REQUIRES(core_.mu);
+  Result<bool> AddEntry(const InodePtr& dir, const Found& found, const std::string& prefix, bool moved,
+                        Transaction& txn) REQUIRES(core_.mu);
   InodeRecord DirectoryRecord(const Found& found, Ino ino, Ino parent) const;
   // A clean name of an earlier generation meets what the bucket has now. False: it made room for a new entry.
   Result<bool> KeepEntry(const InodePtr& dir, const Dentry& known, const Found& found, std::vector<Changed>* changed,

@@ -1,13 +1,13 @@
 // MountCache: the tree that a mount shows, and the process that makes the bucket follow it.
 //
-// Namespace mutations are one database batch each and visible at once; the bucket follows by write-back (docs/ARCHITECTURE.md,
-// "The model"). fs/ calls this class and nothing else of cache/.
+// Namespace mutations are one database batch each and visible at once; the bucket follows by write-back
+// (docs/ARCHITECTURE.md, "The model"). fs/ calls this class and nothing else of cache/.
 //
 // Inodes are named by number: persistent, never reused, equal to st_ino and to the kernel's nodeid. There are no lookup
 // counts and no handle objects: Open and Close count openings of an inode, so a new worker can rebuild them.
 //
-// Thread-safe. Calls that take an OpContext may wait (for a bucket listing, a download, room in the cache) and give up with
-// kCancelled or kTimedOut; the others touch memory and the local databases only. Errors are those of POSIX for the
+// Thread-safe. Calls that take an OpContext may wait (for a bucket listing, a download, room in the cache) and give up
+// with kCancelled or kTimedOut; the others touch memory and the local databases only. Errors are those of POSIX for the
 // operation (base/error.h maps them to errno).
 #pragma once
 
@@ -100,7 +100,7 @@ struct FileSystemStats {
 class KernelNotifier {
  public:
   virtual ~KernelNotifier() = default;
-  virtual void InvalidateInode(Ino ino) = 0;                             // attributes and pages
+  virtual void InvalidateInode(Ino ino) = 0;  // attributes and pages
   virtual void InvalidateEntry(Ino parent, std::string_view name) = 0;
 };
 
@@ -111,17 +111,17 @@ struct MountOptions {
   int64_t writeback_delay_ns = 2'000'000'000;  // idle time before an upload
   int64_t full_timeout_ns = 60'000'000'000;    // how long a writer waits for room before ENOSPC
   bool fsync_to_bucket = false;
-  bool posix_metadata = true;                  // off: modes and owners neither read nor written
+  bool posix_metadata = true;  // off: modes and owners neither read nor written
   bool read_only = false;
-  std::optional<uint32_t> uid;                 // overrides for everything shown
+  std::optional<uint32_t> uid;  // overrides for everything shown
   std::optional<uint32_t> gid;
-  uint32_t default_uid = 0;                    // of objects without metadata
+  uint32_t default_uid = 0;  // of objects without metadata
   uint32_t default_gid = 0;
   uint32_t default_umask = 022;
-  std::string host_name;                       // in the names of conflict copies
+  std::string host_name;  // in the names of conflict copies
   size_t upload_threads = 32;
-  bool background = true;                      // false: only RunWriteBack moves anything (simulation)
-  size_t max_cached_inodes = 50'000;           // in memory; the rest stays in the database
+  bool background = true;             // false: only RunWriteBack moves anything (simulation)
+  size_t max_cached_inodes = 50'000;  // in memory; the rest stays in the database
 };
 
 struct UploadError {
@@ -132,7 +132,7 @@ struct UploadError {
 struct CacheStatus {
   uint64_t used_bytes = 0;
   uint64_t limit_bytes = 0;
-  uint64_t dirty_inodes = 0;     // waiting for write-back or in it
+  uint64_t dirty_inodes = 0;  // waiting for write-back or in it
   uint64_t dirty_bytes = 0;
   uint64_t pending_deletes = 0;
   uint64_t steps_in_flight = 0;
@@ -185,7 +185,8 @@ class MountCache {
   // All or nothing.
   virtual Status Write(const OpContext& ctx, Ino ino, uint64_t offset, std::span<const std::byte> data,
                        bool kill_privileges) = 0;
-  // At close(): content and attributes survive the daemon from here on. Returns an upload error that nobody has seen yet.
+  // At close(): content and attributes survive the daemon from here on. Returns an upload error that nobody has seen
+  // yet.
   virtual Status Flush(const OpContext& ctx, Ino ino) = 0;
   // Survives power loss (fsync=local), or is in the bucket (fsync=bucket). Directories too.
   virtual Status Fsync(const OpContext& ctx, Ino ino) = 0;
@@ -216,8 +217,8 @@ class MountCache {
   // Returns when everything changed before the call is in the bucket, or with the first error that stands in the way.
   // `progress` (may be null) is called about twice a second with what is left.
   virtual Status FlushAll(const OpContext& ctx, const std::function<void(const CacheStatus&)>& progress) = 0;
-  // Without background: executes what is due (everything, when `ignore_delay`), one step at a time, until nothing is left
-  // or only what cannot succeed; returns how many steps it took.
+  // Without background: executes what is due (everything, when `ignore_delay`), one step at a time, until nothing is
+  // left or only what cannot succeed; returns how many steps it took.
   virtual Result<size_t> RunWriteBack(const OpContext& ctx, bool ignore_delay) = 0;
   virtual CacheStatus GetStatus() = 0;
   // Ends the threads and closes the databases in order. Does not flush. No call may follow or be under way.

@@ -415,8 +415,8 @@ Status Engine::RenameLocked(Ino parent, std::string_view name, Ino new_parent, s
   return core_.Commit(adoption);
 }
 
-Status Engine::Rename(const OpContext& ctx, Ino parent, std::string_view name, Ino new_parent, std::string_view new_name,
-                      RenameMode mode) {
+Status Engine::Rename(const OpContext& ctx, Ino parent, std::string_view name, Ino new_parent,
+                      std::string_view new_name, RenameMode mode) {
   RETURN_IF_ERROR(CheckWritable());
   RETURN_IF_ERROR(CheckName(parent, name));
   RETURN_IF_ERROR(CheckName(new_parent, new_name));

@@ -43,15 +43,21 @@ Result<Dentry> ParseDentry(std::string_view key, std::string_view value, bool in
 
 }  // namespace
 
-std::string InodeKey(Ino ino) { return Row('I', ino); }
-std::string DentryPrefix(Ino dir) { return Row('D', dir); }
+std::string InodeKey(Ino ino) {
+  return Row('I', ino);
+}
+std::string DentryPrefix(Ino dir) {
+  return Row('D', dir);
+}
 std::string DentryKey(Ino dir, std::string_view name) {
   std::string key = DentryPrefix(dir);
   PutBig64(key, StableHash64(name));
   key.append(name);
   return key;
 }
-std::string BlocksPrefix(Ino ino) { return Row('B', ino); }
+std::string BlocksPrefix(Ino ino) {
+  return Row('B', ino);
+}
 std::string BlocksKey(Ino ino, uint32_t segment) {
   std::string key = BlocksPrefix(ino);
   PutBig32(key, segment);
@@ -59,7 +65,9 @@ std::string BlocksKey(Ino ino, uint32_t segment) {
 }
 
 // Kernel cookies are signed, so two bits of the hash are given up.
-uint64_t CookieOfName(std::string_view name) { return (StableHash64(name) >> 2) + kFirstCookie; }
+uint64_t CookieOfName(std::string_view name) {
+  return (StableHash64(name) >> 2) + kFirstCookie;
+}
 
 NamespaceDb::NamespaceDb(std::unique_ptr<KvStore> meta, std::unique_ptr<KvStore> listing)
     : meta_(std::move(meta)), listing_(std::move(listing)) {}
@@ -153,7 +161,8 @@ Result<std::vector<std::pair<uint32_t, std::string>>> NamespaceDb::BlockRows(Ino
   std::vector<std::pair<uint32_t, std::string>> rows;
   KvIterator it = (in_meta ? meta_ : listing_)->NewIterator();
   for (it.Seek(prefix); it.Valid() && it.key().starts_with(prefix); it.Next()) {
-    if (it.key().size() != prefix.size() + 4) return Error{Errc::kCorrupt, "a block row of the cache database is damaged"};
+    if (it.key().size() != prefix.size() + 4)
+      return Error{Errc::kCorrupt, "a block row of the cache database is damaged"};
     rows.emplace_back(GetBig32(it.key().substr(prefix.size())), std::string(it.value()));
   }
   RETURN_IF_ERROR(it.status());
@@ -217,7 +226,9 @@ Result<std::vector<std::pair<std::string, Ino>>> NamespaceDb::MovedPrefixes() co
   return moved;
 }
 
-Result<std::optional<std::string>> NamespaceDb::Scalar(std::string_view name) const { return meta_->Get(Row('S', name)); }
+Result<std::optional<std::string>> NamespaceDb::Scalar(std::string_view name) const {
+  return meta_->Get(Row('S', name));
+}
 
 void NamespaceDb::PutInode(Transaction& txn, const InodeRecord& record, bool in_meta) const {
   const std::string key = InodeKey(record.ino);
@@ -274,14 +285,18 @@ void NamespaceDb::PutTombstone(Transaction& txn, std::string_view key, const Tom
   const std::string row = Row('T', key);
   txn.meta.Put(row, Serialize(row, tombstone));
 }
-void NamespaceDb::RemoveTombstone(Transaction& txn, std::string_view key) const { txn.meta.Delete(Row('T', key)); }
+void NamespaceDb::RemoveTombstone(Transaction& txn, std::string_view key) const {
+  txn.meta.Delete(Row('T', key));
+}
 
 void NamespaceDb::PutDisplaced(Transaction& txn, std::string_view key, Ino ino) const {
   std::string value;
   PutBig64(value, ino);
   txn.meta.Put(Row('K', key), value);
 }
-void NamespaceDb::RemoveDisplaced(Transaction& txn, std::string_view key) const { txn.meta.Delete(Row('K', key)); }
+void NamespaceDb::RemoveDisplaced(Transaction& txn, std::string_view key) const {
+  txn.meta.Delete(Row('K', key));
+}
 
 void NamespaceDb::PutMovedPrefix(Transaction& txn, std::string_view prefix, Ino ino) const {
   std::string value;
@@ -294,7 +309,9 @@ void NamespaceDb::RemoveMovedPrefix(Transaction& txn, std::string_view prefix) c
 void NamespaceDb::PutScalar(Transaction& txn, std::string_view name, std::string_view value) const {
   txn.meta.Put(Row('S', name), value);
 }
-void NamespaceDb::RemoveScalar(Transaction& txn, std::string_view name) const { txn.meta.Delete(Row('S', name)); }
+void NamespaceDb::RemoveScalar(Transaction& txn, std::string_view name) const {
+  txn.meta.Delete(Row('S', name));
+}
 
 Status NamespaceDb::Commit(Transaction& txn, KvDurability durability) {
   for (const std::string& row : done_removals_) {

@@ -15,11 +15,11 @@
 //   S change       ObjectStore::ChangeNumber at the last orderly end; absent while in use         meta
 //   S generation   of listings; a new one begins when the bucket may have changed behind us       meta
 //
-// What an earlier generation says of the bucket is asked for again before it is used: L counts when its generation is the
-// present one, and a D row of listing when that holds for it or for the L row of its directory.
+// What an earlier generation says of the bucket is asked for again before it is used: L counts when its generation is
+// the present one, and a D row of listing when that holds for it or for the L row of its directory.
 //
-// Order of writes between the two: what leaves listing is noted in meta first (F); what enters listing is there before it
-// leaves meta. So a crash between the two writes is mended by ReplayListingRemovals.
+// Order of writes between the two: what leaves listing is noted in meta first (F); what enters listing is there before
+// it leaves meta. So a crash between the two writes is mended by ReplayListingRemovals.
 #pragma once
 
 #include <cstdint>
@@ -83,7 +83,8 @@ class NamespaceDb {
   Result<std::optional<Tombstone>> FindTombstone(std::string_view key) const;
   Result<std::optional<Ino>> FindDisplaced(std::string_view key) const;
   // Calls `visit` with each pending deletion with key >= `from`, in key order, until it returns false.
-  Status VisitTombstones(std::string_view from, const std::function<bool(std::string_view, const Tombstone&)>& visit) const;
+  Status VisitTombstones(std::string_view from,
+                         const std::function<bool(std::string_view, const Tombstone&)>& visit) const;
   // Is there a T or K row for a key with the prefix?
   Result<bool> AnyPendingUnder(std::string_view prefix) const;
   Status VisitMetaInodes(const std::function<Status(InodeRecord)>& visit) const;
@@ -120,7 +121,7 @@ class NamespaceDb {
 
   const std::unique_ptr<KvStore> meta_;
   const std::unique_ptr<KvStore> listing_;
-  uint64_t generation_ = 0;  // constant once set
+  uint64_t generation_ = 0;                 // constant once set
   std::vector<std::string> done_removals_;  // F rows whose removal from listing is done; under the tree's mutex
 };
 

@@ -1,8 +1,9 @@
 // Opening a cache directory, and making whole what an earlier process left in it.
 //
-// After the end of a process (kill -9) everything that was written is there: the databases are exact, and cache files may
-// be ahead of their records. After a power loss (another boot id, no clean shutdown) what was not synced may be missing:
-// listing/ is dropped, clean cached bytes are dropped, and an inode whose bytes were never synced does not replace an object.
+// After the end of a process (kill -9) everything that was written is there: the databases are exact, and cache files
+// may be ahead of their records. After a power loss (another boot id, no clean shutdown) what was not synced may be
+// missing: listing/ is dropped, clean cached bytes are dropped, and an inode whose bytes were never synced does not
+// replace an object.
 
 #include <algorithm>
 
@@ -23,7 +24,8 @@ std::string BootId(FileSystem& files) {
   return id.ok() ? id->substr(0, id->find('\n')) : std::string("unknown");
 }
 
-// The file BOOT: under which boot the directory is in use, or "clean" after an orderly end; and how often it was opened.
+// The file BOOT: under which boot the directory is in use, or "clean" after an orderly end; and how often it was
+// opened.
 struct Boot {
   std::string id;
   uint64_t epoch = 0;
@@ -56,7 +58,8 @@ Status Engine::OpenFormat() {
   if (!format.ok()) return format.error();
   if (*format != kFormat) {
     return Error{Errc::kUnsupported,
-                 StrCat("cache ", directory, " has a format that this version does not know; use the version that made it, "
+                 StrCat("cache ", directory,
+                        " has a format that this version does not know; use the version that made it, "
                         "or another cache directory")};
   }
   return {};
@@ -89,7 +92,8 @@ Status Engine::Open() {
   auto opened = NamespaceDb::Open(core_.files, directory);
   if (!opened.ok()) {
     if (!opened.Is(Errc::kCorrupt)) return std::move(opened).error();
-    return std::move(opened).error().With(StrCat("cache ", directory, " is damaged; move it aside (it may hold files that "
+    return std::move(opened).error().With(StrCat("cache ", directory,
+                                                 " is damaged; move it aside (it may hold files that "
                                                  "are not in the bucket yet) and mount again"));
   }
   core_.db = std::move(*opened);
@@ -114,8 +118,8 @@ Status Engine::CheckBucket() {
   if (known == bucket) return {};
   if (known) {
     return Error{Errc::kInvalidArgument,
-                 StrCat("cache ", core_.options.directory, " belongs to another bucket or prefix (", *known, ", not ", bucket,
-                        "); give another cache directory")};
+                 StrCat("cache ", core_.options.directory, " belongs to another bucket or prefix (", *known, ", not ",
+                        bucket, "); give another cache directory")};
   }
   Transaction txn;
   core_.db->PutScalar(txn, "bucket", bucket);
@@ -215,8 +219,8 @@ std::string Engine::RecoveredName(const std::string& name) const {
   return name.substr(0, kMaxNameBytes - suffix.size()) + suffix;
 }
 
-// The bytes that a rename brought in may be lost: the replaced file gets its name back, and what is there of the new one
-// is kept beside it.
+// The bytes that a rename brought in may be lost: the replaced file gets its name back, and what is there of the new
+// one is kept beside it.
 Status Engine::UndoUnsyncedReplacement(const InodePtr& inode) {
   InodeRecord& record = inode->record;
   const std::string name = record.name;
@@ -241,7 +245,8 @@ Status Engine::UndoUnsyncedReplacement(const InodePtr& inode) {
     ASSIGN_OR_RETURN(const InodePtr parent, core_.Get(dir));
     ++parent->meta_children;
   }
-  LogWarning("the bytes of ", core_.PathOf(*inode), " may be incomplete: they had not been synced when the machine went down");
+  LogWarning("the bytes of ", core_.PathOf(*inode),
+             " may be incomplete: they had not been synced when the machine went down");
   RETURN_IF_ERROR(core_.Commit(txn, KvDurability::kSync));
   // It may have been looked at while it had no name.
   return replaced.ok() ? RecoverContent(*replaced, /*after_power_loss=*/true) : Status();

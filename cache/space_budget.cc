@@ -33,7 +33,8 @@ bool SpaceBudget::TryReserve(uint64_t bytes) {
 Status SpaceBudget::Reserve(const OpContext& ctx, uint64_t bytes, int64_t timeout_ns) {
   if (TryReserve(bytes)) return {};
   if (bytes > limit_bytes_) {
-    return Error{Errc::kNoSpace, StrCat("the cache is limited to ", FormatSize(limit_bytes_), "; set a larger cache_size")};
+    return Error{Errc::kNoSpace,
+                 StrCat("the cache is limited to ", FormatSize(limit_bytes_), "; set a larger cache_size")};
   }
   press_(true);
   int64_t give_up_ns = ctx.NowNs() + timeout_ns;

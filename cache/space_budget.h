@@ -14,15 +14,15 @@ namespace pailfs::cache {
 // Thread-safe.
 class SpaceBudget {
  public:
-  // `evict(bytes)` frees clean data and returns how many bytes it freed; `press(on)` tells write-back that writers wait.
-  // `uploaded()` counts the bytes that uploads took so far; that they go on taking bytes counts as progress. All are called
-  // without locks held.
+  // `evict(bytes)` frees clean data and returns how many bytes it freed; `press(on)` tells write-back that writers
+  // wait. `uploaded()` counts the bytes that uploads took so far; that they go on taking bytes counts as progress. All
+  // are called without locks held.
   SpaceBudget(uint64_t limit_bytes, std::function<uint64_t(uint64_t)> evict, std::function<void(bool)> press,
               std::function<uint64_t()> uploaded)
       : limit_bytes_(limit_bytes), evict_(std::move(evict)), press_(std::move(press)), uploaded_(std::move(uploaded)) {}
 
-  // Waits for room, at most `timeout_ns` without any progress: then kNoSpace. kCancelled, kTimedOut. kNoSpace at once when
-  // `bytes` exceed the limit.
+  // Waits for room, at most `timeout_ns` without any progress: then kNoSpace. kCancelled, kTimedOut. kNoSpace at once
+  // when `bytes` exceed the limit.
   Status Reserve(const OpContext& ctx, uint64_t bytes, int64_t timeout_ns);
   // Evicts, but does not wait.
   bool TryReserve(uint64_t bytes);

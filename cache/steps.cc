@@ -20,7 +20,9 @@ class SliceBody : public BodySource {
  public:
   SliceBody(BodySource& whole, uint64_t offset, uint64_t length) : whole_(whole), offset_(offset), length_(length) {}
   uint64_t size_bytes() const override { return length_; }
-  Status ReadAt(uint64_t offset, std::span<std::byte> buffer) override { return whole_.ReadAt(offset_ + offset, buffer); }
+  Status ReadAt(uint64_t offset, std::span<std::byte> buffer) override {
+    return whole_.ReadAt(offset_ + offset, buffer);
+  }
   uint64_t NextData(uint64_t offset) override {
     return std::min(std::max(whole_.NextData(offset_ + offset), offset_) - offset_, length_);
   }
@@ -119,11 +121,13 @@ Status WriteBack::ExecuteLargeContent(const OpContext& ctx, Step step) {
   return Finish(ctx, step, std::move(outcome));
 }
 
-Result<WriteBack::Outcome> WriteBack::SendLargeContent(const OpContext& ctx, const Step& step, const PutOptions& options) {
+Result<WriteBack::Outcome> WriteBack::SendLargeContent(const OpContext& ctx, const Step& step,
+                                                       const PutOptions& options) {
   const uint64_t size = step.record.size;
   ASSIGN_OR_RETURN(auto body, data_.BodyOf(ctx, step.inode, step.record));
   const std::vector<PlannedPart> plan = PlanUpload(size, step.record.limit(), data_.DirtyRuns(step.inode, step.record));
-  const bool reuses = std::any_of(plan.begin(), plan.end(), [](const PlannedPart& part) { return part.kind == PartKind::kCopy; });
+  const bool reuses =
+      std::any_of(plan.begin(), plan.end(), [](const PlannedPart& part) { return part.kind == PartKind::kCopy; });
   if (reuses || size > kMaxSinglePutBytes) return SendParts(ctx, step, options, *body, plan);
   ASSIGN_OR_RETURN(PutResult put, core_.store.Put(ctx, step.key, *body, options));
   return Outcome{std::move(put), size};
@@ -368,7 +372,8 @@ Status WriteBack::MoveOrigin(const Step& step, const Outcome& outcome, Transacti
   InodeRecord& record = inode.record;
   core_.NoteKeyChanged(step.key);
   const std::optional<Origin> old = record.origin;
-  Origin origin{step.key, outcome.put.etag, outcome.put.version_id, outcome.size, 0, outcome.put.last_modified_us, false};
+  Origin origin{step.key, outcome.put.etag, outcome.put.version_id, outcome.size, 0, outcome.put.last_modified_us,
+                false};
   const bool same_content = record.content_generation == step.content_generation;
   if (step.kind == Kind::kPutContent && same_content) {
     origin.limit = outcome.size;

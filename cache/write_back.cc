@@ -78,7 +78,8 @@ Result<bool> WriteBack::RunOne(const OpContext& ctx, bool ignore_delay) {
 // --- choosing ---
 
 std::optional<WriteBack::Step> WriteBack::ChooseStep(int64_t now_ns, bool ignore_delay) {
-  // Oldest due first (W5). Those that cannot go now are put back a little later when the search is over, so that it ends.
+  // Oldest due first (W5). Those that cannot go now are put back a little later when the search is over, so that it
+  // ends.
   std::vector<InodePtr> blocked;
   std::optional<Step> chosen;
   while (!chosen && !core_.queue.empty()) {
@@ -195,7 +196,8 @@ Result<std::optional<WriteBack::Step>> WriteBack::PlanStep(const InodePtr& inode
   if (core_.busy_keys.contains(step.key)) return std::optional<Step>();
   step.content_generation = inode->record.content_generation;
   step.attribute_generation = inode->attribute_generation;
-  step.insist = core_.pressure > 0 || inode->urgent || core_.flushers > 0 || inode->aborted_uploads >= kAbortsBeforeInsisting;
+  step.insist =
+      core_.pressure > 0 || inode->urgent || core_.flushers > 0 || inode->aborted_uploads >= kAbortsBeforeInsisting;
   Transaction txn;
   step.operation = core_.next_operation++;
   inode->record.operation = step.operation;

@@ -1,5 +1,5 @@
-// Write-back: makes the bucket equal to the namespace, one inode at a time, by idempotent steps. The rules W1 to W8 stand in
-// docs/ARCHITECTURE.md; where the code keeps one of them, it names it.
+// Write-back: makes the bucket equal to the namespace, one inode at a time, by idempotent steps. The rules W1 to W8
+// stand in docs/ARCHITECTURE.md; where the code keeps one of them, it names it.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,8 @@ class WriteBack {
   // After a crash: asks what became of the steps whose outcome was not recorded. Those that cannot be asked for now are
   // asked for by write-back later.
   Status AskUnanswered(const OpContext& ctx);
-  // After a power loss, before anybody looks: where the bucket has a newer state of a dirty inode than we have, takes that.
+  // After a power loss, before anybody looks: where the bucket has a newer state of a dirty inode than we have, takes
+  // that.
   Status AdoptNewerObjects(const OpContext& ctx);
   // Waits until no directory move is being expanded.
   Status WaitForMoves(const OpContext& ctx);
@@ -94,7 +95,8 @@ class WriteBack {
                             const std::vector<PlannedPart>& plan);
   Result<Outcome> SendCopy(const OpContext& ctx, const Step& step, const PutOptions& options);
   UserMetadata MetadataFor(const Step& step) const;
-  // What became of a step of which nothing is known; kCancelled when it left nothing, kAmbiguous when that is not known still.
+  // What became of a step of which nothing is known; kCancelled when it left nothing, kAmbiguous when that is not known
+  // still.
   Result<Outcome> Ask(const OpContext& ctx, const Step& step);
   // What became of a request that failed or whose answer was lost.
   Result<Outcome> Resolve(const OpContext& ctx, const Step& step, Error error);

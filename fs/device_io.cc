@@ -52,16 +52,21 @@ RequestFacts FactsOf(const void* request, size_t size) {
       facts.kill_privileges = Argument(request, size, &in) && (in.open_flags & FUSE_OPEN_KILL_SUIDGID) != 0;
       break;
     }
-    default: break;
+    default:
+      break;
   }
   return facts;
 }
 
-DeviceIo& IoOf(void* userdata) { return static_cast<Connection*>(userdata)->io; }
+DeviceIo& IoOf(void* userdata) {
+  return static_cast<Connection*>(userdata)->io;
+}
 
 }  // namespace
 
-const RequestFacts& CurrentRequestFacts() { return current_facts; }
+const RequestFacts& CurrentRequestFacts() {
+  return current_facts;
+}
 
 bool DeviceIo::Attach(fuse_session* session, int fd) {
   static const fuse_custom_io io = [] {

@@ -1,6 +1,6 @@
-// Between libfuse and /dev/fuse: every request read and every answer written passes here. libfuse 3.14 neither negotiates
-// HANDLE_KILLPRIV_V2 nor hands its flags on, and forgets PARALLEL_DIROPS; both are done here, on the raw messages
-// (linux/fuse.h).
+// Between libfuse and /dev/fuse: every request read and every answer written passes here. libfuse 3.14 neither
+// negotiates HANDLE_KILLPRIV_V2 nor hands its flags on, and forgets PARALLEL_DIROPS; both are done here, on the raw
+// messages (linux/fuse.h).
 #pragma once
 
 #include <sys/types.h>
@@ -24,8 +24,8 @@ const RequestFacts& CurrentRequestFacts();
 // Thread-safe.
 class DeviceIo {
  public:
-  // Takes over the I/O of `session` on the descriptor `fd`, which libfuse closes. `session`'s userdata must start with a
-  // DeviceIo pointer (Connection in fs/dispatch.h). False when libfuse refuses.
+  // Takes over the I/O of `session` on the descriptor `fd`, which libfuse closes. `session`'s userdata must start with
+  // a DeviceIo pointer (Connection in fs/dispatch.h). False when libfuse refuses.
   static bool Attach(fuse_session* session, int fd);
 
   ssize_t Read(int fd, void* buffer, size_t size);

@@ -14,8 +14,12 @@ namespace {
 
 constexpr uint32_t kMaxWriteBytes = 1 << 20;
 
-Connection& ConnectionOf(fuse_req_t req) { return *static_cast<Connection*>(fuse_req_userdata(req)); }
-Verbs& VerbsOf(fuse_req_t req) { return ConnectionOf(req).verbs; }
+Connection& ConnectionOf(fuse_req_t req) {
+  return *static_cast<Connection*>(fuse_req_userdata(req));
+}
+Verbs& VerbsOf(fuse_req_t req) {
+  return ConnectionOf(req).verbs;
+}
 
 Reply ReplyTo(fuse_req_t req) {
   const Connection& connection = ConnectionOf(req);
@@ -28,7 +32,9 @@ Request RequestOf(fuse_req_t req) {
           .kill_privileges = CurrentRequestFacts().kill_privileges};
 }
 
-uint64_t Unsigned(off_t offset) { return static_cast<uint64_t>(offset); }
+uint64_t Unsigned(off_t offset) {
+  return static_cast<uint64_t>(offset);
+}
 
 std::span<const std::byte> Bytes(const char* data, size_t size) {
   return {reinterpret_cast<const std::byte*>(data), size};
@@ -38,8 +44,8 @@ void Init(void*, fuse_conn_info* conn) {
   constexpr uint32_t kWanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_EXPORT_SUPPORT |
                                FUSE_CAP_DONT_MASK | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
                                FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_POSIX_ACL | FUSE_CAP_EXPLICIT_INVAL_DATA;
-  // The kernel does locks by itself; its write-back cache loses data when we die; splicing is slower than a buffer that is
-  // used again; HANDLE_KILLPRIV (the first) does not say who writes, its successor is negotiated in DeviceIo.
+  // The kernel does locks by itself; its write-back cache loses data when we die; splicing is slower than a buffer that
+  // is used again; HANDLE_KILLPRIV (the first) does not say who writes, its successor is negotiated in DeviceIo.
   constexpr uint32_t kUnwanted = FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS | FUSE_CAP_WRITEBACK_CACHE |
                                  FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
                                  FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_IOCTL_DIR;
@@ -47,15 +53,25 @@ void Init(void*, fuse_conn_info* conn) {
   conn->max_write = kMaxWriteBytes;
 }
 
-void Lookup(fuse_req_t req, fuse_ino_t parent, const char* name) { VerbsOf(req).Lookup(ReplyTo(req), parent, name); }
+void Lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
+  VerbsOf(req).Lookup(ReplyTo(req), parent, name);
+}
 
 // Inodes are found again by their numbers, so that nothing is held for the kernel.
-void Forget(fuse_req_t req, fuse_ino_t, uint64_t) { ReplyTo(req).None(); }
-void ForgetMulti(fuse_req_t req, size_t, fuse_forget_data*) { ReplyTo(req).None(); }
+void Forget(fuse_req_t req, fuse_ino_t, uint64_t) {
+  ReplyTo(req).None();
+}
+void ForgetMulti(fuse_req_t req, size_t, fuse_forget_data*) {
+  ReplyTo(req).None();
+}
 
-void GetAttr(fuse_req_t req, fuse_ino_t ino, fuse_file_info*) { VerbsOf(req).GetAttributes(ReplyTo(req), ino); }
+void GetAttr(fuse_req_t req, fuse_ino_t ino, fuse_file_info*) {
+  VerbsOf(req).GetAttributes(ReplyTo(req), ino);
+}
 
-int64_t ToNs(const timespec& time) { return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
+int64_t ToNs(const timespec& time) {
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
 
 void SetAttr(fuse_req_t req, fuse_ino_t ino, struct stat* attr, int to_set, fuse_file_info*) {
   using Change = cache::AttributeChange;
@@ -71,7 +87,9 @@ void SetAttr(fuse_req_t req, fuse_ino_t ino, struct stat* attr, int to_set, fuse
   VerbsOf(req).SetAttributes(ReplyTo(req), RequestOf(req), ino, change);
 }
 
-void ReadLink(fuse_req_t req, fuse_ino_t ino) { VerbsOf(req).ReadLink(ReplyTo(req), ino); }
+void ReadLink(fuse_req_t req, fuse_ino_t ino) {
+  VerbsOf(req).ReadLink(ReplyTo(req), ino);
+}
 
 void MkNod(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, dev_t rdev) {
   VerbsOf(req).Make(ReplyTo(req), RequestOf(req), parent, name, {.mode = mode, .rdev = rdev, .symlink_target = {}});
@@ -87,8 +105,12 @@ void SymLink(fuse_req_t req, const char* target, fuse_ino_t parent, const char* 
                     {.mode = S_IFLNK | 0777U, .rdev = 0, .symlink_target = target});
 }
 
-void Link(fuse_req_t req, fuse_ino_t, fuse_ino_t, const char*) { VerbsOf(req).Link(ReplyTo(req)); }
-void Unlink(fuse_req_t req, fuse_ino_t parent, const char* name) { VerbsOf(req).Unlink(ReplyTo(req), parent, name); }
+void Link(fuse_req_t req, fuse_ino_t, fuse_ino_t, const char*) {
+  VerbsOf(req).Link(ReplyTo(req));
+}
+void Unlink(fuse_req_t req, fuse_ino_t parent, const char* name) {
+  VerbsOf(req).Unlink(ReplyTo(req), parent, name);
+}
 void RmDir(fuse_req_t req, fuse_ino_t parent, const char* name) {
   VerbsOf(req).RemoveDirectory(ReplyTo(req), parent, name);
 }
@@ -110,22 +132,32 @@ void Read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, fuse_file_i
 void Write(fuse_req_t req, fuse_ino_t ino, const char* data, size_t size, off_t offset, fuse_file_info*) {
   VerbsOf(req).Write(ReplyTo(req), RequestOf(req), ino, Unsigned(offset), Bytes(data, size));
 }
-void Flush(fuse_req_t req, fuse_ino_t ino, fuse_file_info*) { VerbsOf(req).Flush(ReplyTo(req), ino); }
+void Flush(fuse_req_t req, fuse_ino_t ino, fuse_file_info*) {
+  VerbsOf(req).Flush(ReplyTo(req), ino);
+}
 void Release(fuse_req_t req, fuse_ino_t ino, fuse_file_info* file) {
   VerbsOf(req).Close(ReplyTo(req), ino, file->fh);
 }
-void Fsync(fuse_req_t req, fuse_ino_t ino, int, fuse_file_info*) { VerbsOf(req).Fsync(ReplyTo(req), ino); }
+void Fsync(fuse_req_t req, fuse_ino_t ino, int, fuse_file_info*) {
+  VerbsOf(req).Fsync(ReplyTo(req), ino);
+}
 
-void OpenDir(fuse_req_t req, fuse_ino_t ino, fuse_file_info*) { VerbsOf(req).OpenDirectory(ReplyTo(req), ino); }
+void OpenDir(fuse_req_t req, fuse_ino_t ino, fuse_file_info*) {
+  VerbsOf(req).OpenDirectory(ReplyTo(req), ino);
+}
 void ReadDir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t cookie, fuse_file_info*) {
   VerbsOf(req).ReadDirectory(ReplyTo(req), ino, Unsigned(cookie), size, DirectoryFormat::kPlain);
 }
 void ReadDirPlus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t cookie, fuse_file_info*) {
   VerbsOf(req).ReadDirectory(ReplyTo(req), ino, Unsigned(cookie), size, DirectoryFormat::kWithAttributes);
 }
-void ReleaseDir(fuse_req_t req, fuse_ino_t ino, fuse_file_info*) { VerbsOf(req).CloseDirectory(ReplyTo(req), ino); }
+void ReleaseDir(fuse_req_t req, fuse_ino_t ino, fuse_file_info*) {
+  VerbsOf(req).CloseDirectory(ReplyTo(req), ino);
+}
 
-void StatFs(fuse_req_t req, fuse_ino_t) { VerbsOf(req).Stats(ReplyTo(req)); }
+void StatFs(fuse_req_t req, fuse_ino_t) {
+  VerbsOf(req).Stats(ReplyTo(req));
+}
 
 void SetXattr(fuse_req_t req, fuse_ino_t ino, const char* name, const char* value, size_t size, int flags) {
   VerbsOf(req).SetXattr(ReplyTo(req), ino, name, {value, size}, flags);
@@ -133,7 +165,9 @@ void SetXattr(fuse_req_t req, fuse_ino_t ino, const char* name, const char* valu
 void GetXattr(fuse_req_t req, fuse_ino_t ino, const char* name, size_t size) {
   VerbsOf(req).GetXattr(ReplyTo(req), ino, name, size);
 }
-void ListXattr(fuse_req_t req, fuse_ino_t ino, size_t size) { VerbsOf(req).ListXattrs(ReplyTo(req), ino, size); }
+void ListXattr(fuse_req_t req, fuse_ino_t ino, size_t size) {
+  VerbsOf(req).ListXattrs(ReplyTo(req), ino, size);
+}
 void RemoveXattr(fuse_req_t req, fuse_ino_t ino, const char* name) {
   VerbsOf(req).RemoveXattr(ReplyTo(req), ino, name);
 }

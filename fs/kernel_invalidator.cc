@@ -15,7 +15,9 @@ KernelInvalidator::~KernelInvalidator() {
   thread_.join();
 }
 
-void KernelInvalidator::InvalidateInode(cache::Ino ino) { Queue({ino, {}}); }
+void KernelInvalidator::InvalidateInode(cache::Ino ino) {
+  Queue({ino, {}});
+}
 void KernelInvalidator::InvalidateEntry(cache::Ino parent, std::string_view name) {
   Queue({parent, std::string(name)});
 }

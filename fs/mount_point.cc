@@ -64,8 +64,10 @@ bool HaveFusermount() {
 Status CheckDevice() {
   if (access(kDevice, R_OK | W_OK) == 0) return {};
   if (errno == ENOENT) {
-    return Error{Errc::kNotFound, StrCat(kDevice, " is missing: load the kernel module (modprobe fuse), or start the container "
-                                         "with --device ", kDevice)};
+    return Error{Errc::kNotFound, StrCat(kDevice,
+                                         " is missing: load the kernel module (modprobe fuse), or start the container "
+                                         "with --device ",
+                                         kDevice)};
   }
   return ErrnoError(errno, StrCat(kDevice, " cannot be opened, ask the administrator for access to it"));
 }
@@ -168,15 +170,17 @@ Status CheckMountPoint(const std::string& path) {
       return Error{Errc::kNotFound, StrCat("mount point ", path, " does not exist; make it first: mkdir -p ", path)};
     }
     if (errno == ENOTCONN) {
-      return Error{Errc::kBusy, StrCat("at ", path, " a file system is mounted whose daemon is dead; unmount it first: umount ",
-                                       path)};
+      return Error{
+          Errc::kBusy,
+          StrCat("at ", path, " a file system is mounted whose daemon is dead; unmount it first: umount ", path)};
     }
     return ErrnoError(errno, StrCat("mount point ", path));
   }
   if (!S_ISDIR(st.st_mode)) return Error{Errc::kNotADirectory, StrCat("mount point ", path, " is not a directory")};
   RETURN_IF_ERROR(CheckDevice());
   if (geteuid() != 0 && !HaveFusermount()) {
-    return Error{Errc::kNotFound, "fusermount3 is missing, which mounts for users other than root: install the package fuse3"};
+    return Error{Errc::kNotFound,
+                 "fusermount3 is missing, which mounts for users other than root: install the package fuse3"};
   }
   return {};
 }

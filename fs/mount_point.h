@@ -15,8 +15,8 @@ struct MountedFileSystem {
   std::string type;    // as in /proc/mounts: "fuse.pailfs"
 };
 
-// The file system on top at this mount point, from the text of /proc/self/mountinfo (proc(5)). `path` is absolute, without
-// symbolic links.
+// The file system on top at this mount point, from the text of /proc/self/mountinfo (proc(5)). `path` is absolute,
+// without symbolic links.
 std::optional<MountedFileSystem> FindMount(std::string_view mountinfo, std::string_view path);
 // The same, of this process now.
 Result<std::optional<MountedFileSystem>> FindMount(const std::string& path);

@@ -1,5 +1,5 @@
-// What the kernel has open, so that it can be closed when the connection ends: RELEASE is sent asynchronously, and an unmount
-// drops those that are still on their way.
+// What the kernel has open, so that it can be closed when the connection ends: RELEASE is sent asynchronously, and an
+// unmount drops those that are still on their way.
 #pragma once
 
 #include <cstddef>

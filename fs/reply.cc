@@ -110,10 +110,18 @@ fuse_req* Reply::Take() {
   return std::exchange(request_, nullptr);
 }
 
-void Reply::Ok() { fuse_reply_err(Take(), 0); }
-void Reply::None() { fuse_reply_none(Take()); }
-void Reply::Fail(const Error& error) { fuse_reply_err(Take(), ErrcToErrno(error.code)); }
-void Reply::FailErrno(int error_number) { fuse_reply_err(Take(), error_number); }
+void Reply::Ok() {
+  fuse_reply_err(Take(), 0);
+}
+void Reply::None() {
+  fuse_reply_none(Take());
+}
+void Reply::Fail(const Error& error) {
+  fuse_reply_err(Take(), ErrcToErrno(error.code));
+}
+void Reply::FailErrno(int error_number) {
+  fuse_reply_err(Take(), error_number);
+}
 
 void Reply::Entry(const cache::Attributes& attributes) {
   const fuse_entry_param entry = ToEntry(attributes, *timeouts_);
@@ -152,10 +160,18 @@ void Reply::Data(std::span<const std::byte> data) {
   fuse_reply_buf(Take(), reinterpret_cast<const char*>(data.data()), data.size());
 }
 
-void Reply::Link(std::string_view target) { fuse_reply_buf(Take(), target.data(), target.size()); }
-void Reply::Written(size_t bytes) { fuse_reply_write(Take(), bytes); }
-void Reply::XattrSize(size_t bytes) { fuse_reply_xattr(Take(), bytes); }
-void Reply::Offset(uint64_t offset) { fuse_reply_lseek(Take(), static_cast<off_t>(offset)); }
+void Reply::Link(std::string_view target) {
+  fuse_reply_buf(Take(), target.data(), target.size());
+}
+void Reply::Written(size_t bytes) {
+  fuse_reply_write(Take(), bytes);
+}
+void Reply::XattrSize(size_t bytes) {
+  fuse_reply_xattr(Take(), bytes);
+}
+void Reply::Offset(uint64_t offset) {
+  fuse_reply_lseek(Take(), static_cast<off_t>(offset));
+}
 
 void Reply::Stats(const cache::FileSystemStats& stats) {
   struct statvfs out {};

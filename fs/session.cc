@@ -72,11 +72,13 @@ void InstallWakeHandler() {
 
 }  // namespace
 
-// Threads: Run's caller waits; `threads` of them read requests; Verbs has its pools, the invalidator its own. They end in
-// this order: readers, pools, invalidator, and only then the fuse session.
+// Threads: Run's caller waits; `threads` of them read requests; Verbs has its pools, the invalidator its own. They end
+// in this order: readers, pools, invalidator, and only then the fuse session.
 struct Session::Impl {
   Impl(cache::MountCache& cache, const SessionOptions& options, std::string mountpoint_path)
-      : mount_cache(cache), thread_count(std::max<size_t>(options.threads, 1)), mountpoint(std::move(mountpoint_path)) {}
+      : mount_cache(cache),
+        thread_count(std::max<size_t>(options.threads, 1)),
+        mountpoint(std::move(mountpoint_path)) {}
 
   // Everything but the connection.
   Status Prepare(const SessionOptions& options);
@@ -107,17 +109,18 @@ struct Session::Impl {
 
 Status Session::Impl::Prepare(const SessionOptions& options) {
   fuse_set_log_func(OnFuseLog);
-  invalidator = std::make_unique<KernelInvalidator>(KernelInvalidator::Kernel{
-      .inode =
-          [this](cache::Ino ino, KernelInvalidator::What what) {
-            // A negative offset leaves the pages alone. An inode that the kernel does not know is fine.
-            const off_t offset = what == KernelInvalidator::What::kAttributes ? -1 : 0;
-            fuse_lowlevel_notify_inval_inode(session.get(), ino, offset, 0);
-          },
-      .entry =
-          [this](cache::Ino parent, const std::string& name) {
-            fuse_lowlevel_notify_inval_entry(session.get(), parent, name.data(), name.size());
-          }});
+  invalidator = std::make_unique<KernelInvalidator>(
+      KernelInvalidator::Kernel{.inode =
+                                    [this](cache::Ino ino, KernelInvalidator::What what) {
+                                      // A negative offset leaves the pages alone. An inode that the kernel does not
+                                      // know is fine.
+                                      const off_t offset = what == KernelInvalidator::What::kAttributes ? -1 : 0;
+                                      fuse_lowlevel_notify_inval_inode(session.get(), ino, offset, 0);
+                                    },
+                                .entry =
+                                    [this](cache::Ino parent, const std::string& name) {
+                                      fuse_lowlevel_notify_inval_entry(session.get(), parent, name.data(), name.size());
+                                    }});
   verbs = std::make_unique<Verbs>(mount_cache, *invalidator, std::max<size_t>(options.io_threads, 1));
   connection = std::make_unique<Connection>(*verbs,
                                             Timeouts{.entry_s = options.entry_timeout_s,
@@ -227,7 +230,8 @@ Result<std::unique_ptr<Session>> Session::Mount(cache::MountCache& cache, const 
   return session;
 }
 
-Result<std::unique_ptr<Session>> Session::Serve(cache::MountCache& cache, const SessionOptions& options, int descriptor) {
+Result<std::unique_ptr<Session>> Session::Serve(cache::MountCache& cache, const SessionOptions& options,
+                                                int descriptor) {
   std::unique_ptr<Session> session(new Session(std::make_unique<Impl>(cache, options, options.mountpoint)));
   RETURN_IF_ERROR(session->impl_->Prepare(options));
   RETURN_IF_ERROR(session->impl_->Attach(descriptor));
@@ -242,7 +246,9 @@ Session::~Session() {
   impl_->invalidator.reset();
 }
 
-Status Session::Run() { return impl_->Run(); }
+Status Session::Run() {
+  return impl_->Run();
+}
 
 void Session::Stop() {
   MutexLock lock(impl_->mu);
@@ -250,6 +256,8 @@ void Session::Stop() {
   impl_->changed.NotifyAll();
 }
 
-Status Session::Unmount(bool lazy) { return UnmountPath(impl_->mountpoint, lazy); }
+Status Session::Unmount(bool lazy) {
+  return UnmountPath(impl_->mountpoint, lazy);
+}
 
 }  // namespace pailfs::fs

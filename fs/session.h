@@ -13,15 +13,15 @@ namespace pailfs::fs {
 
 struct SessionOptions {
   std::string mountpoint;
-  std::string source;                       // shown in /proc/mounts
+  std::string source;  // shown in /proc/mounts
   bool allow_other = false;
   bool read_only = false;
   std::vector<std::string> kernel_options;  // nodev, nosuid, noexec, …: passed on
   double entry_timeout_s = 3600;            // how long the kernel may keep what it was told
   double attribute_timeout_s = 3600;
-  double negative_timeout_s = 3600;         // of names that are not there
-  size_t threads = 8;                       // that read requests
-  size_t io_threads = 32;                   // for what may wait for the bucket or for room
+  double negative_timeout_s = 3600;  // of names that are not there
+  size_t threads = 8;                // that read requests
+  size_t io_threads = 32;            // for what may wait for the bucket or for room
 };
 
 // Thread-safe.
@@ -32,7 +32,8 @@ class Session {
   static Result<std::unique_ptr<Session>> Mount(cache::MountCache& cache, const SessionOptions& options);
   // Speaks FUSE on a descriptor that somebody else connected, from INIT on, and closes it in the end. Mounts nothing:
   // `mountpoint` and `kernel_options` do not matter.
-  static Result<std::unique_ptr<Session>> Serve(cache::MountCache& cache, const SessionOptions& options, int descriptor);
+  static Result<std::unique_ptr<Session>> Serve(cache::MountCache& cache, const SessionOptions& options,
+                                                int descriptor);
   // Unmounts if it is still mounted.
   ~Session();
 
@@ -49,8 +50,8 @@ class Session {
   std::unique_ptr<Impl> impl_;
 };
 
-// Unmounts a mount point of this or another process: umount2(2) for root, fusermount3 for others. kBusy, kInvalidArgument
-// (not mounted).
+// Unmounts a mount point of this or another process: umount2(2) for root, fusermount3 for others. kBusy,
+// kInvalidArgument (not mounted).
 Status UnmountPath(const std::string& mountpoint, bool lazy);
 
 // Is `path` a mount point of file system type fuse.pailfs? Reads /proc/self/mountinfo.

@@ -76,7 +76,9 @@ void Verbs::Lookup(Reply reply, Ino parent, std::string_view name) {
       AnswerEntry);
 }
 
-void Verbs::GetAttributes(Reply reply, Ino ino) { AnswerAttributes(reply, cache_.GetAttributes(ino)); }
+void Verbs::GetAttributes(Reply reply, Ino ino) {
+  AnswerAttributes(reply, cache_.GetAttributes(ino));
+}
 
 void Verbs::SetAttributes(Reply reply, const Request& request, Ino ino, cache::AttributeChange change) {
   if (change.size_bytes && *change.size_bytes > cache::kMaxFileBytes) return reply.FailErrno(EFBIG);
@@ -112,20 +114,21 @@ void Verbs::Make(Reply reply, const Request& request, Ino parent, std::string_vi
   const Local local = cache_.LookupIsLocal(parent, name) ? Local::kYes : Local::kNo;
   Serve(
       Wait::kForRoom, local, std::move(reply),
-      [this, parent, name = std::string(name), inode = std::move(inode), caller = request.caller](const OpContext& ctx) {
-        return cache_.Make(ctx, parent, name, inode, caller);
-      },
+      [this, parent, name = std::string(name), inode = std::move(inode),
+       caller = request.caller](const OpContext& ctx) { return cache_.Make(ctx, parent, name, inode, caller); },
       AnswerMade);
 }
 
 // EPERM is what link(2) names for file systems without hard links; tools that can do without try a copy then.
-void Verbs::Link(Reply reply) { reply.FailErrno(EPERM); }
+void Verbs::Link(Reply reply) {
+  reply.FailErrno(EPERM);
+}
 
 void Verbs::Unlink(Reply reply, Ino parent, std::string_view name) {
   const Local local = cache_.LookupIsLocal(parent, name) ? Local::kYes : Local::kNo;
-  ServeStatus(Wait::kForBucket, local, std::move(reply), [this, parent, name = std::string(name)](const OpContext& ctx) {
-    return cache_.Unlink(ctx, parent, name);
-  });
+  ServeStatus(
+      Wait::kForBucket, local, std::move(reply),
+      [this, parent, name = std::string(name)](const OpContext& ctx) { return cache_.Unlink(ctx, parent, name); });
 }
 
 void Verbs::RemoveDirectory(Reply reply, Ino parent, std::string_view name) {
@@ -134,9 +137,10 @@ void Verbs::RemoveDirectory(Reply reply, Ino parent, std::string_view name) {
     const auto found = cache_.Lookup(Impatient(), parent, name);
     if (found.ok() && cache_.DirectoryIsLocal(found->ino)) local = Local::kYes;
   }
-  ServeStatus(Wait::kForBucket, local, std::move(reply), [this, parent, name = std::string(name)](const OpContext& ctx) {
-    return cache_.RemoveDirectory(ctx, parent, name);
-  });
+  ServeStatus(Wait::kForBucket, local, std::move(reply),
+              [this, parent, name = std::string(name)](const OpContext& ctx) {
+                return cache_.RemoveDirectory(ctx, parent, name);
+              });
 }
 
 // The subtree of a directory must be known before it moves, which may take listings.
@@ -153,16 +157,20 @@ void Verbs::Rename(Reply reply, Ino parent, std::string_view name, Ino new_paren
   if (new_name.size() > cache::kMaxNameBytes) return reply.FailErrno(ENAMETOOLONG);
   cache::RenameMode mode = cache::RenameMode::kReplace;
   switch (flags) {
-    case 0: break;
-    case RENAME_NOREPLACE: mode = cache::RenameMode::kNoReplace; break;
-    case RENAME_EXCHANGE: mode = cache::RenameMode::kExchange; break;
-    default: return reply.FailErrno(EINVAL);
+    case 0:
+      break;
+    case RENAME_NOREPLACE:
+      mode = cache::RenameMode::kNoReplace;
+      break;
+    case RENAME_EXCHANGE:
+      mode = cache::RenameMode::kExchange;
+      break;
+    default:
+      return reply.FailErrno(EINVAL);
   }
   ServeStatus(Wait::kForBucket, RenameIsLocal(parent, name, new_parent, new_name), std::move(reply),
-              [this, parent, new_parent, mode, name = std::string(name),
-               new_name = std::string(new_name)](const OpContext& ctx) {
-                return cache_.Rename(ctx, parent, name, new_parent, new_name, mode);
-              });
+              [this, parent, new_parent, mode, name = std::string(name), new_name = std::string(new_name)](
+                  const OpContext& ctx) { return cache_.Rename(ctx, parent, name, new_parent, new_name, mode); });
 }
 
 void Verbs::Stats(Reply reply) {

@@ -1,12 +1,13 @@
 // The file-system verbs: each turns one request of the kernel into calls on MountCache and an answer.
 //
-// Nothing here knows libfuse's requests: a verb gets the arguments, what it must know of the caller, and a Reply. A call that
-// can be answered from memory and the local databases is answered at once, in the thread that read the request; one that may
-// wait (for the bucket, for a download, for room in the cache) goes to a bounded pool, with the Reply. Calls that may
-// wait for room and calls that may wait for the bucket have pools of their own, so that stuck writers do not stop readers.
+// Nothing here knows libfuse's requests: a verb gets the arguments, what it must know of the caller, and a Reply. A
+// call that can be answered from memory and the local databases is answered at once, in the thread that read the
+// request; one that may wait (for the bucket, for a download, for room in the cache) goes to a bounded pool, with the
+// Reply. Calls that may wait for room and calls that may wait for the bucket have pools of their own, so that stuck
+// writers do not stop readers.
 //
-// Handles hold the open mode and nothing else, directory handles nothing at all, and lookups are not counted: a successor of
-// this process can serve every handle and inode that the kernel knows.
+// Handles hold the open mode and nothing else, directory handles nothing at all, and lookups are not counted: a
+// successor of this process can serve every handle and inode that the kernel knows.
 #pragma once
 
 #include <cstddef>
@@ -33,8 +34,8 @@ struct Request {
 // Thread-safe. Arguments that are views need to live for the call only.
 class Verbs {
  public:
-  // References must outlive this object. `io_threads` serve what may wait for the bucket, half as many what may wait for
-  // room.
+  // References must outlive this object. `io_threads` serve what may wait for the bucket, half as many what may wait
+  // for room.
   Verbs(cache::MountCache& cache, KernelInvalidator& invalidator, size_t io_threads);
 
   // --- names and attributes ---
@@ -89,8 +90,8 @@ class Verbs {
   // Would the call answer at once?
   enum class Local : uint8_t { kNo, kYes };
 
-  // `call(const OpContext&)` gives a Result, `answer(Reply&, Result)` ends the reply. With kYes the call is tried here, told
-  // not to wait; if it would have to, and with kNo, both run in a pool.
+  // `call(const OpContext&)` gives a Result, `answer(Reply&, Result)` ends the reply. With kYes the call is tried here,
+  // told not to wait; if it would have to, and with kNo, both run in a pool.
   template <typename Call, typename Answer>
   void Serve(Wait wait, Local local, Reply reply, Call call, Answer answer);
   template <typename Call>

@@ -41,19 +41,29 @@ bool BeyondLimit(uint64_t offset, uint64_t length) {
 std::optional<cache::AllocateMode> ToAllocateMode(int mode) {
   using cache::AllocateMode;
   switch (mode) {
-    case 0: return AllocateMode::kExtend;
-    case FALLOC_FL_KEEP_SIZE: return AllocateMode::kKeepSize;
-    case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE: return AllocateMode::kPunchHole;
-    case FALLOC_FL_ZERO_RANGE: return AllocateMode::kZeroRange;
-    case FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE: return AllocateMode::kZeroRangeKeepSize;
-    default: return std::nullopt;
+    case 0:
+      return AllocateMode::kExtend;
+    case FALLOC_FL_KEEP_SIZE:
+      return AllocateMode::kKeepSize;
+    case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
+      return AllocateMode::kPunchHole;
+    case FALLOC_FL_ZERO_RANGE:
+      return AllocateMode::kZeroRange;
+    case FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE:
+      return AllocateMode::kZeroRangeKeepSize;
+    default:
+      return std::nullopt;
   }
 }
 
 }  // namespace
 
-uint64_t HandleOf(cache::OpenFlags flags) { return kHandleOpen | (flags.write ? kHandleWrite : 0); }
-cache::OpenFlags FlagsOfHandle(uint64_t handle) { return {.write = (handle & kHandleWrite) != 0, .truncate = false}; }
+uint64_t HandleOf(cache::OpenFlags flags) {
+  return kHandleOpen | (flags.write ? kHandleWrite : 0);
+}
+cache::OpenFlags FlagsOfHandle(uint64_t handle) {
+  return {.write = (handle & kHandleWrite) != 0, .truncate = false};
+}
 
 // --- setuid, setgid, capabilities ---
 
@@ -156,7 +166,8 @@ void Verbs::Read(Reply reply, Ino ino, uint64_t offset, size_t length) {
 void Verbs::Write(Reply reply, const Request& request, Ino ino, uint64_t offset, std::span<const std::byte> data) {
   if (BeyondLimit(offset, data.size())) return reply.FailErrno(EFBIG);
   const bool kill = request.kill_privileges;
-  const auto write = [this, ino, offset, kill](const OpContext& ctx, std::span<const std::byte> bytes) -> Result<size_t> {
+  const auto write = [this, ino, offset, kill](const OpContext& ctx,
+                                               std::span<const std::byte> bytes) -> Result<size_t> {
     const bool mode_changes = kill && HasPrivilegeBits(ino);
     RETURN_IF_ERROR(cache_.Write(ctx, ino, offset, bytes, kill));
     DropCapability(ino);
@@ -173,7 +184,9 @@ void Verbs::Write(Reply reply, const Request& request, Ino ino, uint64_t offset,
   }
   Serve(
       Wait::kForRoom, Local::kNo, std::move(reply),
-      [write, bytes = std::vector<std::byte>(data.begin(), data.end())](const OpContext& ctx) { return write(ctx, bytes); },
+      [write, bytes = std::vector<std::byte>(data.begin(), data.end())](const OpContext& ctx) {
+        return write(ctx, bytes);
+      },
       answer);
 }
 
@@ -213,7 +226,8 @@ void Verbs::CopyRange(Reply reply, const Request& request, Ino source, uint64_t 
   Serve(
       Wait::kForRoom, Local::kNo, std::move(reply),
       [=, this](const OpContext& ctx) -> Result<uint64_t> {
-        ASSIGN_OR_RETURN(const uint64_t copied, cache_.CopyRange(ctx, source, source_offset, target, target_offset, most));
+        ASSIGN_OR_RETURN(const uint64_t copied,
+                         cache_.CopyRange(ctx, source, source_offset, target, target_offset, most));
         DropCapability(target);
         if (kill) RETURN_IF_ERROR(KillPrivileges(ctx, target));
         return copied;

@@ -8,8 +8,8 @@
 
 namespace pailfs::fs {
 
-// A context for calls that must not wait: its deadline has passed, so that they give up with kTimedOut instead. Such a call
-// has changed nothing.
+// A context for calls that must not wait: its deadline has passed, so that they give up with kTimedOut instead. Such a
+// call has changed nothing.
 inline OpContext Impatient() {
   OpContext ctx;
   ctx.deadline_ns = 0;

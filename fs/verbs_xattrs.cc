@@ -44,10 +44,16 @@ void Verbs::ListXattrs(Reply reply, cache::Ino ino, size_t limit_bytes) {
 void Verbs::SetXattr(Reply reply, cache::Ino ino, std::string_view name, std::string_view value, int flags) {
   cache::XattrMode mode = cache::XattrMode::kCreateOrReplace;
   switch (flags) {
-    case 0: break;
-    case XATTR_CREATE: mode = cache::XattrMode::kCreate; break;
-    case XATTR_REPLACE: mode = cache::XattrMode::kReplace; break;
-    default: return reply.FailErrno(EINVAL);
+    case 0:
+      break;
+    case XATTR_CREATE:
+      mode = cache::XattrMode::kCreate;
+      break;
+    case XATTR_REPLACE:
+      mode = cache::XattrMode::kReplace;
+      break;
+    default:
+      return reply.FailErrno(EINVAL);
   }
   AnswerStatus(reply, cache_.SetXattr(ino, name, value, mode));
 }

@@ -81,9 +81,9 @@ Status CopyIntoFile(const OpContext& ctx, BodySource& source, File& file, Incomi
     RETURN_IF_ERROR(WriteData(file, at, chunk));
     at += chunk.size();
   }
-  body.etag = with_md5 ? Hex(md5.Finish())
-                       : StrCat(Hex(Md5Of(StrCat(body.sums, body.id))), '-',
-                                (body.size + kEtagPartBytes - 1) / kEtagPartBytes);
+  body.etag =
+      with_md5 ? Hex(md5.Finish())
+               : StrCat(Hex(Md5Of(StrCat(body.sums, body.id))), '-', (body.size + kEtagPartBytes - 1) / kEtagPartBytes);
   return {};
 }
 
@@ -110,7 +110,8 @@ class BlockReader {
   Status LoadSums(File& volume, uint64_t first, uint64_t last) {
     first_sum_ = first;
     sums_.resize((last - first + 1) * 4);
-    ASSIGN_OR_RETURN(const size_t got, volume.ReadAt(record_.offset() + first * 4, std::as_writable_bytes(std::span(sums_))));
+    ASSIGN_OR_RETURN(const size_t got,
+                     volume.ReadAt(record_.offset() + first * 4, std::as_writable_bytes(std::span(sums_))));
     if (got != sums_.size()) return Error{Errc::kCorrupt, StrCat(name_, ": its checksums are missing")};
     return {};
   }
@@ -120,8 +121,8 @@ class BlockReader {
     const uint64_t end = offset + length;
     for (uint64_t at = offset / kSumBlockBytes * kSumBlockBytes; at < end;) {
       RETURN_IF_ERROR(ctx.Check());
-      const uint64_t stop = std::min({at + buffer.size(), record_.length(),
-                                      (end + kSumBlockBytes - 1) / kSumBlockBytes * kSumBlockBytes});
+      const uint64_t stop = std::min(
+          {at + buffer.size(), record_.length(), (end + kSumBlockBytes - 1) / kSumBlockBytes * kSumBlockBytes});
       const auto chunk = std::span(buffer).first(stop - at);
       ASSIGN_OR_RETURN(const size_t got, file_->ReadAt(base_ + at, chunk));
       if (got != chunk.size()) return Damaged(at + got);

@@ -47,8 +47,8 @@ struct IncomingBody {
   BodyId id = 0;  // 0: empty
   uint64_t size = 0;
   bool packed = false;
-  std::string bytes;           // packed
-  std::string sums;            // of a file: u32 little-endian for each block, as in its needle
+  std::string bytes;  // packed
+  std::string sums;   // of a file: u32 little-endian for each block, as in its needle
   std::vector<uint32_t> block_sums;
   std::string etag;
 
@@ -62,8 +62,8 @@ Result<IncomingBody> StoreBody(StoreCore& core, const OpContext& ctx, BodySource
 // The file of a body that was not committed.
 void DiscardBody(StoreCore& core, const IncomingBody& body);
 
-// Sends [offset, offset + length) of a body, each 64 KiB block verified. The caller holds a ReadLease from before it found
-// the body. kCorrupt, kNotFound.
+// Sends [offset, offset + length) of a body, each 64 KiB block verified. The caller holds a ReadLease from before it
+// found the body. kCorrupt, kNotFound.
 Status ReadBody(StoreCore& core, const OpContext& ctx, BodyId body, uint64_t offset, uint64_t length, BodySink& sink);
 Result<pb::Body> FindBody(const StoreCore& core, BodyId body);
 

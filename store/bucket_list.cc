@@ -17,7 +17,8 @@ std::string PrefixSuccessor(std::string prefix) {
 }
 
 // Up to and including the delimiter after the prefix, or nullopt.
-std::optional<std::string> CommonPrefixOf(std::string_view key, const std::string& prefix, const std::string& delimiter) {
+std::optional<std::string> CommonPrefixOf(std::string_view key, const std::string& prefix,
+                                          const std::string& delimiter) {
   if (delimiter.empty()) return std::nullopt;
   const size_t at = key.find(delimiter, prefix.size());
   if (at == std::string_view::npos) return std::nullopt;
@@ -183,7 +184,8 @@ Result<ListPage> EmbeddedBucket::ListAsOf(const OpContext& ctx, const ListReques
     }
     std::optional<std::string> key;
     for (const KeyCursor* cursor : {&current, &older}) {
-      if (cursor->valid() && cursor->key().starts_with(request.prefix) && (!key || cursor->key() < *key)) key = cursor->key();
+      if (cursor->valid() && cursor->key().starts_with(request.prefix) && (!key || cursor->key() < *key))
+        key = cursor->key();
     }
     if (!key) return page;
     at = {*key, true, false};

@@ -10,7 +10,9 @@
 namespace pailfs::store {
 namespace {
 
-Error NoSuchUpload(std::string_view upload_id) { return {Errc::kNotFound, StrCat("no such upload: ", upload_id)}; }
+Error NoSuchUpload(std::string_view upload_id) {
+  return {Errc::kNotFound, StrCat("no such upload: ", upload_id)};
+}
 
 Result<pb::Part> ParsePart(std::string_view payload) {
   pb::Part part;
@@ -149,8 +151,9 @@ Result<std::vector<pb::Segment>> EmbeddedBucket::SegmentsOf(const CommitView& vi
   return segments;
 }
 
-Result<UploadedPart> EmbeddedBucket::UploadPartCopy(const OpContext& ctx, std::string_view key, std::string_view upload_id,
-                                                    int part_number, const PartCopySource& source) {
+Result<UploadedPart> EmbeddedBucket::UploadPartCopy(const OpContext& ctx, std::string_view key,
+                                                    std::string_view upload_id, int part_number,
+                                                    const PartCopySource& source) {
   RETURN_IF_ERROR(ctx.Check());
   const auto upload = UploadOf(upload_id);
   if (!upload) return NoSuchUpload(upload_id);
@@ -207,7 +210,8 @@ Result<PutResult> EmbeddedBucket::CompleteIn(CommitView& view, std::string_view 
     ASSIGN_OR_RETURN(const auto payload, view.Get(PartRow(upload, static_cast<uint32_t>(named.part_number))));
     if (!payload) return Error{Errc::kInvalidArgument, StrCat("part ", named.part_number, " was not uploaded")};
     ASSIGN_OR_RETURN(const pb::Part part, ParsePart(*payload));
-    if (part.etag() != named.etag) return Error{Errc::kInvalidArgument, StrCat("part ", named.part_number, " has another ETag")};
+    if (part.etag() != named.etag)
+      return Error{Errc::kInvalidArgument, StrCat("part ", named.part_number, " has another ETag")};
     if (&named != &parts.back() && part.size() < core_.options.min_part_bytes) {
       return Error{Errc::kInvalidArgument, StrCat("part ", named.part_number, " is smaller than the least part size")};
     }
@@ -253,7 +257,8 @@ Result<PutResult> EmbeddedBucket::CompleteIn(CommitView& view, std::string_view 
 }
 
 Result<PutResult> EmbeddedBucket::CompleteMultipartUpload(const OpContext& ctx, std::string_view key,
-                                                          std::string_view upload_id, std::span<const UploadedPart> parts,
+                                                          std::string_view upload_id,
+                                                          std::span<const UploadedPart> parts,
                                                           const Conditions& conditions) {
   RETURN_IF_ERROR(ctx.Check());
   const auto upload = UploadOf(upload_id);
@@ -288,7 +293,8 @@ Status EmbeddedBucket::AbortMultipartUpload(const OpContext& ctx, std::string_vi
   });
 }
 
-Result<std::vector<MultipartUpload>> EmbeddedBucket::ListMultipartUploads(const OpContext& ctx, std::string_view prefix) {
+Result<std::vector<MultipartUpload>> EmbeddedBucket::ListMultipartUploads(const OpContext& ctx,
+                                                                          std::string_view prefix) {
   RETURN_IF_ERROR(ctx.Check());
   std::vector<MultipartUpload> uploads;
   const std::string table = UploadPrefix(id_) + std::string(prefix);

@@ -38,7 +38,8 @@ bool CurrentAt(const pb::Version& version, uint64_t time_us) {
 }  // namespace
 
 // The newest version in V that was committed by then. Commit times rise with sequence numbers.
-Result<std::optional<pb::Version>> EmbeddedBucket::NewestAt(KvIterator& it, std::string_view key, uint64_t time_us) const {
+Result<std::optional<pb::Version>> EmbeddedBucket::NewestAt(KvIterator& it, std::string_view key,
+                                                            uint64_t time_us) const {
   const std::string prefix = VersionsOfRow(id_, key);
   uint64_t above = UINT64_MAX;  // versions from here on are too new
   it.Seek(prefix);
@@ -69,9 +70,10 @@ Result<std::optional<pb::Version>> EmbeddedBucket::NewestAt(KvIterator& it, std:
   return newest;
 }
 
-// Of the versions that are left, only the newest one committed by then can have been current: the others were behind it.
-// Where it was not, what was current is gone since, or a marker was: absent, never an older neighbour.
-Result<std::optional<pb::Version>> EmbeddedBucket::VisibleAt(KvIterator& it, std::string_view key, uint64_t time_us) const {
+// Of the versions that are left, only the newest one committed by then can have been current: the others were behind
+// it. Where it was not, what was current is gone since, or a marker was: absent, never an older neighbour.
+Result<std::optional<pb::Version>> EmbeddedBucket::VisibleAt(KvIterator& it, std::string_view key,
+                                                             uint64_t time_us) const {
   ASSIGN_OR_RETURN(auto newest, VersionIn(it, CurrentRow(id_, key)));
   if (!newest || newest->commit_us() > time_us) {
     ASSIGN_OR_RETURN(newest, NewestAt(it, key, time_us));
@@ -98,7 +100,8 @@ Result<std::optional<pb::Version>> EmbeddedBucket::FindById(KvIterator& it, std:
   return VersionIn(it, VersionRow(id_, key, *seq));
 }
 
-Result<std::pair<pb::Version, bool>> EmbeddedBucket::Select(std::string_view key, const VersionSelector& selector) const {
+Result<std::pair<pb::Version, bool>> EmbeddedBucket::Select(std::string_view key,
+                                                            const VersionSelector& selector) const {
   RETURN_IF_ERROR(CheckKey(key));
   const Error absent{Errc::kNotFound, StrCat("no such object: ", key)};
   if (!selector.as_of_us && selector.version_id.empty()) {

@@ -48,10 +48,14 @@ Status CommitView::Scan(std::string_view prefix,
   }
 }
 
-void CommitView::Put(const std::string& row, std::string_view payload) { own_[row] = SealValue(row, seq_, payload); }
+void CommitView::Put(const std::string& row, std::string_view payload) {
+  own_[row] = SealValue(row, seq_, payload);
+}
 void CommitView::Put(const std::string& row, const google::protobuf::MessageLite& message) {
   Put(row, message.SerializeAsString());
 }
-void CommitView::Delete(const std::string& row) { own_[row] = std::nullopt; }
+void CommitView::Delete(const std::string& row) {
+  own_[row] = std::nullopt;
+}
 
 }  // namespace pailfs::store

@@ -47,12 +47,13 @@ class CommitView {
   // The payload. kCorrupt.
   Result<std::optional<std::string>> Get(std::string_view row) const;
   // Rows with `prefix`, in order, until `visit` returns false.
-  Status Scan(std::string_view prefix, const std::function<bool(std::string_view row, std::string_view payload)>& visit) const;
+  Status Scan(std::string_view prefix,
+              const std::function<bool(std::string_view row, std::string_view payload)>& visit) const;
   void Put(const std::string& row, std::string_view payload);
   void Put(const std::string& row, const google::protobuf::MessageLite& message);
   void Delete(const std::string& row);
-  // A body (or the sums of one) that goes into the log with this mutation. `data` must live until it is committed. Its B row
-  // must be Put with volume and offset set to kPlaceLater.
+  // A body (or the sums of one) that goes into the log with this mutation. `data` must live until it is committed. Its
+  // B row must be Put with volume and offset set to kPlaceLater.
   void AddNeedle(const Needle& needle) { needles_.push_back(needle); }
   // Current objects that came or went.
   void AddObjects(BucketId bucket, int64_t objects, int64_t bytes) {

@@ -25,7 +25,9 @@ std::optional<uint64_t> FromHex16(std::string_view text) {
   return number;
 }
 
-Error NoSuchKey(std::string_view key) { return {Errc::kNotFound, StrCat("no such object: ", key)}; }
+Error NoSuchKey(std::string_view key) {
+  return {Errc::kNotFound, StrCat("no such object: ", key)};
+}
 
 }  // namespace
 
@@ -76,7 +78,8 @@ std::optional<uint64_t> EmbeddedBucket::SeqOf(std::string_view key, std::string_
   return VersionId(key, version) == version_id ? seq : std::nullopt;
 }
 
-ObjectInfo EmbeddedBucket::InfoOf(std::string key, const pb::Version& version, bool is_latest, bool with_metadata) const {
+ObjectInfo EmbeddedBucket::InfoOf(std::string key, const pb::Version& version, bool is_latest,
+                                  bool with_metadata) const {
   ObjectInfo info;
   info.version_id = VersionId(key, version);
   info.key = std::move(key);
@@ -101,7 +104,9 @@ PutResult EmbeddedBucket::ResultOf(const BucketState& state, std::string_view ke
           static_cast<int64_t>(version.commit_us())};
 }
 
-bool EmbeddedBucket::ShowsIds() const { return capabilities().versioning != VersioningState::kOff; }
+bool EmbeddedBucket::ShowsIds() const {
+  return capabilities().versioning != VersioningState::kOff;
+}
 
 ObjectInfo EmbeddedBucket::Shown(ObjectInfo info, bool shows_ids) const {
   if (!shows_ids) info.version_id.clear();
@@ -143,7 +148,8 @@ Result<ObjectInfo> EmbeddedBucket::Head(const OpContext& ctx, std::string_view k
   return Shown(InfoOf(std::string(key), selected.first, selected.second, /*with_metadata=*/true), ShowsIds());
 }
 
-Result<ObjectInfo> EmbeddedBucket::Get(const OpContext& ctx, std::string_view key, const GetOptions& options, BodySink& sink) {
+Result<ObjectInfo> EmbeddedBucket::Get(const OpContext& ctx, std::string_view key, const GetOptions& options,
+                                       BodySink& sink) {
   RETURN_IF_ERROR(ctx.Check());
   const ReadLease lease(core_);
   ASSIGN_OR_RETURN(const auto selected, Select(key, options.version));
@@ -170,7 +176,8 @@ Result<PutResult> EmbeddedBucket::Put(const OpContext& ctx, std::string_view key
                                       const PutOptions& options) {
   RETURN_IF_ERROR(CheckKey(key));
   RETURN_IF_ERROR(CheckMetadata(options.metadata));
-  if (body.size_bytes() > kMaxSinglePutBytes) return Error{Errc::kTooLarge, "an object over 5 GiB needs a multipart upload"};
+  if (body.size_bytes() > kMaxSinglePutBytes)
+    return Error{Errc::kTooLarge, "an object over 5 GiB needs a multipart upload"};
   ASSIGN_OR_RETURN(const IncomingBody incoming, StoreBody(core_, ctx, body));
   PutResult result;
   const Status committed = core_.Commit(incoming.weight(), [&](CommitView& view) -> Status {
@@ -301,7 +308,8 @@ Result<std::vector<Result<DeleteResult>>> EmbeddedBucket::DeleteBatch(const OpCo
       const Status valid = CheckKey(item.key);
       results.push_back(valid.ok() ? DeleteIn(view, item) : Result<DeleteResult>(valid.error()));
       // A condition is checked before anything changes; any other error may have come in between.
-      if (valid.ok() && !results.back().ok() && !results.back().Is(Errc::kPreconditionFailed)) return results.back().error();
+      if (valid.ok() && !results.back().ok() && !results.back().Is(Errc::kPreconditionFailed))
+        return results.back().error();
     }
     return {};
   }));
@@ -328,7 +336,8 @@ Result<PutResult> EmbeddedBucket::Rename(const OpContext& ctx, std::string_view 
 Result<uint64_t> EmbeddedBucket::RenamePrefix(const OpContext& ctx, std::string_view from, std::string_view to) {
   RETURN_IF_ERROR(ctx.Check());
   if (from.empty() || to.empty()) return Error{Errc::kInvalidArgument, "an empty prefix"};
-  if (from.starts_with(to) || to.starts_with(from)) return Error{Errc::kInvalidArgument, "one prefix contains the other"};
+  if (from.starts_with(to) || to.starts_with(from))
+    return Error{Errc::kInvalidArgument, "one prefix contains the other"};
   uint64_t count = 0;
   RETURN_IF_ERROR(core_.Commit(0, [&](CommitView& view) -> Status {
     std::vector<std::string> keys;

@@ -31,17 +31,21 @@ class EmbeddedBucket : public ObjectStore {
   // Of the whole store: other buckets count too.
   std::optional<uint64_t> ChangeNumber() const override { return core_.visible_seq(); }
   Result<ObjectInfo> Head(const OpContext& ctx, std::string_view key, const VersionSelector& version) override;
-  Result<ObjectInfo> Get(const OpContext& ctx, std::string_view key, const GetOptions& options, BodySink& sink) override;
-  Result<PutResult> Put(const OpContext& ctx, std::string_view key, BodySource& body, const PutOptions& options) override;
+  Result<ObjectInfo> Get(const OpContext& ctx, std::string_view key, const GetOptions& options,
+                         BodySink& sink) override;
+  Result<PutResult> Put(const OpContext& ctx, std::string_view key, BodySource& body,
+                        const PutOptions& options) override;
   Result<PutResult> Copy(const OpContext& ctx, std::string_view source_key, std::string_view key,
                          const CopyOptions& options) override;
   Result<DeleteResult> Delete(const OpContext& ctx, const DeleteItem& item) override;
-  Result<std::vector<Result<DeleteResult>>> DeleteBatch(const OpContext& ctx, std::span<const DeleteItem> items) override;
+  Result<std::vector<Result<DeleteResult>>> DeleteBatch(const OpContext& ctx,
+                                                        std::span<const DeleteItem> items) override;
   Result<ListPage> List(const OpContext& ctx, const ListRequest& request) override;
   Result<ListVersionsPage> ListVersions(const OpContext& ctx, const ListVersionsRequest& request) override;
-  Result<std::string> CreateMultipartUpload(const OpContext& ctx, std::string_view key, const PutOptions& options) override;
-  Result<UploadedPart> UploadPart(const OpContext& ctx, std::string_view key, std::string_view upload_id, int part_number,
-                                  BodySource& body) override;
+  Result<std::string> CreateMultipartUpload(const OpContext& ctx, std::string_view key,
+                                            const PutOptions& options) override;
+  Result<UploadedPart> UploadPart(const OpContext& ctx, std::string_view key, std::string_view upload_id,
+                                  int part_number, BodySource& body) override;
   Result<UploadedPart> UploadPartCopy(const OpContext& ctx, std::string_view key, std::string_view upload_id,
                                       int part_number, const PartCopySource& source) override;
   Result<PutResult> CompleteMultipartUpload(const OpContext& ctx, std::string_view key, std::string_view upload_id,
@@ -75,14 +79,17 @@ class EmbeddedBucket : public ObjectStore {
   // --- on the commit thread ---
   Result<BucketState> StateIn(const CommitView& view) const;
   Result<DeleteResult> DeleteIn(CommitView& view, const DeleteItem& item) const;
-  Result<PutResult> CopyIn(CommitView& view, std::string_view source_key, std::string_view key, const CopyOptions& options) const;
-  Result<pb::Version> SourceIn(CommitView& view, const BucketState& state, std::string_view key, std::string_view version_id,
-                               const std::optional<std::string>& if_match) const;
-  Result<PutResult> CompleteIn(CommitView& view, std::string_view key, uint64_t upload, std::span<const UploadedPart> parts,
-                               const Conditions& conditions) const;
-  Status StorePart(CommitView& view, uint64_t upload, std::string_view key, int part_number, const pb::Part& part) const;
+  Result<PutResult> CopyIn(CommitView& view, std::string_view source_key, std::string_view key,
+                           const CopyOptions& options) const;
+  Result<pb::Version> SourceIn(CommitView& view, const BucketState& state, std::string_view key,
+                               std::string_view version_id, const std::optional<std::string>& if_match) const;
+  Result<PutResult> CompleteIn(CommitView& view, std::string_view key, uint64_t upload,
+                               std::span<const UploadedPart> parts, const Conditions& conditions) const;
+  Status StorePart(CommitView& view, uint64_t upload, std::string_view key, int part_number,
+                   const pb::Part& part) const;
   Result<pb::Upload> UploadIn(const CommitView& view, std::string_view key, uint64_t upload) const;
-  Result<std::vector<pb::Segment>> SegmentsOf(const CommitView& view, BodyId body, uint64_t offset, uint64_t length) const;
+  Result<std::vector<pb::Segment>> SegmentsOf(const CommitView& view, BodyId body, uint64_t offset,
+                                              uint64_t length) const;
   Status DropPart(CommitView& view, const pb::Part& part) const;
 
   Result<ListPage> ListAsOf(const OpContext& ctx, const ListRequest& request) const;

@@ -25,7 +25,9 @@ bool IsBucketName(std::string_view name) {
          std::all_of(name.begin(), name.end(), [&](char c) { return alphanumeric(c) || c == '-' || c == '.'; });
 }
 
-Result<bool> IsStore(FileSystem& files, const std::string& directory) { return files.Exists(directory + "/FORMAT"); }
+Result<bool> IsStore(FileSystem& files, const std::string& directory) {
+  return files.Exists(directory + "/FORMAT");
+}
 
 Result<pb::Bucket> BucketIn(const CommitView& view, std::string_view name) {
   ASSIGN_OR_RETURN(const auto payload, view.Get(BucketNameRow(name)));
@@ -38,16 +40,20 @@ Result<pb::Bucket> BucketIn(const CommitView& view, std::string_view name) {
 EmbeddedStore::EmbeddedStore(std::unique_ptr<StoreCore> core) : core_(std::move(core)) {}
 EmbeddedStore::~EmbeddedStore() = default;
 
-Result<std::unique_ptr<EmbeddedStore>> EmbeddedStore::Open(FileSystem& files, Clock& clock, Random& random, Metrics& metrics,
-                                                           const std::string& directory,
+Result<std::unique_ptr<EmbeddedStore>> EmbeddedStore::Open(FileSystem& files, Clock& clock, Random& random,
+                                                           Metrics& metrics, const std::string& directory,
                                                            const EmbeddedStoreOptions& options) {
   auto core = std::make_unique<StoreCore>(files, clock, random, metrics, directory, options);
   RETURN_IF_ERROR(core->Open());
   return std::unique_ptr<EmbeddedStore>(new EmbeddedStore(std::move(core)));
 }
 
-const std::string& EmbeddedStore::directory() const { return core_->directory; }
-Status EmbeddedStore::Checkpoint() { return core_->Checkpoint(); }
+const std::string& EmbeddedStore::directory() const {
+  return core_->directory;
+}
+Status EmbeddedStore::Checkpoint() {
+  return core_->Checkpoint();
+}
 
 Status EmbeddedStore::CreateBucket(std::string_view name, VersioningState versioning) {
   if (!IsBucketName(name)) {
@@ -76,7 +82,8 @@ Status EmbeddedStore::DeleteBucket(std::string_view name) {
   return core_->Commit(0, [&](CommitView& view) -> Status {
     ASSIGN_OR_RETURN(const pb::Bucket bucket, BucketIn(view, name));
     bool used = false;
-    for (const std::string& prefix : {CurrentPrefix(bucket.id()), VersionPrefix(bucket.id()), UploadPrefix(bucket.id())}) {
+    for (const std::string& prefix :
+         {CurrentPrefix(bucket.id()), VersionPrefix(bucket.id()), UploadPrefix(bucket.id())}) {
       RETURN_IF_ERROR(view.Scan(prefix, [&used](std::string_view, std::string_view) {
         used = true;
         return false;

@@ -1,5 +1,5 @@
-// The embedded object store: buckets of versioned objects in a directory, without a server. docs/FORMATS.md has its files,
-// docs/ARCHITECTURE.md how a commit goes.
+// The embedded object store: buckets of versioned objects in a directory, without a server. docs/FORMATS.md has its
+// files, docs/ARCHITECTURE.md how a commit goes.
 #pragma once
 
 #include <cstdint>
@@ -19,13 +19,13 @@ namespace pailfs::store {
 
 struct EmbeddedStoreOptions {
   bool create_if_missing = true;
-  uint64_t packed_bytes = 256 << 10;         // bodies up to this size lie in volumes, larger ones in files of their own
-  uint64_t volume_bytes = 1ULL << 30;        // a volume is sealed when it reaches this
-  uint64_t allocate_bytes = 64 << 20;        // reserved ahead in the open volume
-  uint64_t checkpoint_bytes = 64 << 20;      // of log between two checkpoints
+  uint64_t packed_bytes = 256 << 10;     // bodies up to this size lie in volumes, larger ones in files of their own
+  uint64_t volume_bytes = 1ULL << 30;    // a volume is sealed when it reaches this
+  uint64_t allocate_bytes = 64 << 20;    // reserved ahead in the open volume
+  uint64_t checkpoint_bytes = 64 << 20;  // of log between two checkpoints
   int64_t checkpoint_ns = 30'000'000'000;
-  uint64_t most_deletions = 50'000;          // of rows of a bucket, before its part of the index is compacted
-  uint64_t ballast_bytes = 64 << 20;         // kept for deletions on a full disk; 0: none
+  uint64_t most_deletions = 50'000;   // of rows of a bucket, before its part of the index is compacted
+  uint64_t ballast_bytes = 64 << 20;  // kept for deletions on a full disk; 0: none
   uint64_t min_part_bytes = kMinPartBytes;
 };
 
@@ -45,8 +45,8 @@ class StoreCore;
 // Thread-safe. One process owns a store. Buckets that it opened must end before it does.
 class EmbeddedStore {
  public:
-  // Errors: kBusy (another process holds it: its pid), kNotFound (no store there and not to be made), kUnsupported (made by
-  // a newer version), kCorrupt (what to run).
+  // Errors: kBusy (another process holds it: its pid), kNotFound (no store there and not to be made), kUnsupported
+  // (made by a newer version), kCorrupt (what to run).
   static Result<std::unique_ptr<EmbeddedStore>> Open(FileSystem& files, Clock& clock, Random& random, Metrics& metrics,
                                                      const std::string& directory, const EmbeddedStoreOptions& options);
   // Closes in order.

@@ -53,25 +53,43 @@ std::optional<std::pair<std::string, std::string_view>> UnescapeKey(std::string_
   return std::nullopt;
 }
 
-std::string AppliedRow() { return "Mapplied"; }
+std::string AppliedRow() {
+  return "Mapplied";
+}
 std::string CountsRow(BucketId bucket) {
   std::string row = "Mcounts";
   PutBig32(row, bucket);
   return row;
 }
-std::string BucketNameRow(std::string_view name) { return StrCat('b', name); }
-std::string CurrentPrefix(BucketId bucket) { return BucketTable('C', bucket); }
-std::string CurrentRow(BucketId bucket, std::string_view key) { return CurrentPrefix(bucket) + EscapeKey(key); }
-std::string VersionPrefix(BucketId bucket) { return BucketTable('V', bucket); }
-std::string VersionsOfRow(BucketId bucket, std::string_view key) { return VersionPrefix(bucket) + EscapeKey(key); }
+std::string BucketNameRow(std::string_view name) {
+  return StrCat('b', name);
+}
+std::string CurrentPrefix(BucketId bucket) {
+  return BucketTable('C', bucket);
+}
+std::string CurrentRow(BucketId bucket, std::string_view key) {
+  return CurrentPrefix(bucket) + EscapeKey(key);
+}
+std::string VersionPrefix(BucketId bucket) {
+  return BucketTable('V', bucket);
+}
+std::string VersionsOfRow(BucketId bucket, std::string_view key) {
+  return VersionPrefix(bucket) + EscapeKey(key);
+}
 std::string VersionRow(BucketId bucket, std::string_view key, uint64_t seq) {
   std::string row = VersionsOfRow(bucket, key);
   PutBig64(row, ~seq);
   return row;
 }
-std::string NullRow(BucketId bucket, std::string_view key) { return BucketTable('N', bucket) + EscapeKey(key); }
-std::string BodyRow(BodyId body) { return NumberTable('B', body); }
-std::string ReferencesOfRow(BodyId body) { return NumberTable('R', body); }
+std::string NullRow(BucketId bucket, std::string_view key) {
+  return BucketTable('N', bucket) + EscapeKey(key);
+}
+std::string BodyRow(BodyId body) {
+  return NumberTable('B', body);
+}
+std::string ReferencesOfRow(BodyId body) {
+  return NumberTable('R', body);
+}
 std::string VersionReferenceRow(BodyId body, BucketId bucket, std::string_view key, uint64_t seq) {
   std::string row = ReferencesOfRow(body);
   row.push_back('v');
@@ -86,13 +104,17 @@ std::string BodyReferenceRow(BodyId body, BodyId composite) {
   PutBig64(row, composite);
   return row;
 }
-std::string UploadPrefix(BucketId bucket) { return BucketTable('U', bucket); }
+std::string UploadPrefix(BucketId bucket) {
+  return BucketTable('U', bucket);
+}
 std::string UploadRow(BucketId bucket, std::string_view key, uint64_t upload) {
   std::string row = UploadPrefix(bucket) + EscapeKey(key);
   PutBig64(row, upload);
   return row;
 }
-std::string PartsOfRow(uint64_t upload) { return NumberTable('P', upload); }
+std::string PartsOfRow(uint64_t upload) {
+  return NumberTable('P', upload);
+}
 std::string PartRow(uint64_t upload, uint32_t part) {
   std::string row = PartsOfRow(upload);
   PutBig32(row, part);

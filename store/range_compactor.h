@@ -1,5 +1,6 @@
-// Keeps listings from wading through deletions: LevelDB leaves a tombstone for each deleted row until a compaction reaches
-// it, and a cursor steps over all of them. Where a bucket's tables have seen many deletions they are compacted, in a thread.
+// Keeps listings from wading through deletions: LevelDB leaves a tombstone for each deleted row until a compaction
+// reaches it, and a cursor steps over all of them. Where a bucket's tables have seen many deletions they are compacted,
+// in a thread.
 #pragma once
 
 #include <cstdint>

@@ -17,8 +17,8 @@ constexpr uint64_t kClockWarningUs = 10'000'000;
 
 }  // namespace
 
-StoreCore::StoreCore(FileSystem& files_in, Clock& clock_in, Random& random_in, Metrics& metrics_in, std::string directory_in,
-                     EmbeddedStoreOptions options_in)
+StoreCore::StoreCore(FileSystem& files_in, Clock& clock_in, Random& random_in, Metrics& metrics_in,
+                     std::string directory_in, EmbeddedStoreOptions options_in)
     : files(files_in),
       clock(clock_in),
       random(random_in),
@@ -76,7 +76,8 @@ void StoreCore::Run() {
     for (Operation* operation : group) operation->done = true;
     answered_.NotifyAll();
     lock.Unlock();
-    if (logged_since_checkpoint_ >= options.checkpoint_bytes || clock.MonotonicNs() >= checkpoint_at_ns_ || garbage_left_) {
+    if (logged_since_checkpoint_ >= options.checkpoint_bytes || clock.MonotonicNs() >= checkpoint_at_ns_ ||
+        garbage_left_) {
       Housekeeping();
     }
     lock.Lock();

@@ -1,11 +1,11 @@
 // The engine behind EmbeddedStore: files, index, log, and the one thread that commits.
 //
-// A caller prepares its bytes (a packed body in memory, a large one in a synced file), then hands a function to the commit
-// thread, which runs the functions of all waiting callers one after the other, writes what they changed as one batch at the
-// end of the open volume, syncs it once, applies it to the index without sync, and answers all of them.
+// A caller prepares its bytes (a packed body in memory, a large one in a synced file), then hands a function to the
+// commit thread, which runs the functions of all waiting callers one after the other, writes what they changed as one
+// batch at the end of the open volume, syncs it once, applies it to the index without sync, and answers all of them.
 //
-// store_core.cc: groups. store_log.cc: writing the log. store_open.cc: opening and replay. checkpoint.cc: checkpoints, and
-// freeing what they cover. compaction.cc: volumes with few live bytes.
+// store_core.cc: groups. store_log.cc: writing the log. store_open.cc: opening and replay. checkpoint.cc: checkpoints,
+// and freeing what they cover. compaction.cc: volumes with few live bytes.
 #pragma once
 
 #include <atomic>
@@ -39,16 +39,17 @@ class StoreCore {
   Status Open();
   Status Close();
 
-  // Runs `build` on the commit thread and returns when what it changed is durable, or its error; then nothing is changed.
-  // `build` may run twice, so it starts over each time. `weight` is about the bytes of its needles; what has none works on a
-  // full disk too. kAmbiguous: the disk failed in such a way that only the next opening can tell.
+  // Runs `build` on the commit thread and returns when what it changed is durable, or its error; then nothing is
+  // changed. `build` may run twice, so it starts over each time. `weight` is about the bytes of its needles; what has
+  // none works on a full disk too. kAmbiguous: the disk failed in such a way that only the next opening can tell.
   Status Commit(uint64_t weight, std::function<Status(CommitView&)> build);
   // Makes the index durable and frees the bodies that were deleted before.
   Status Checkpoint();
   Result<CompactionResult> Compact(int dead_percent);
 
   BodyId NewBody() { return next_body_.fetch_add(1); }
-  // The id of a body whose file is written before it is committed. Until EndBody checkpoints count it as a possible orphan.
+  // The id of a body whose file is written before it is committed. Until EndBody checkpoints count it as a possible
+  // orphan.
   BodyId BeginBody();
   void EndBody(BodyId body);
   // Makes the directory of the file of a body, durably.

@@ -1,4 +1,5 @@
-// Writing the log. A file on which a write or a sync failed is never written again: the kernel may have dropped its pages.
+// Writing the log. A file on which a write or a sync failed is never written again: the kernel may have dropped its
+// pages.
 
 #include <algorithm>
 
@@ -180,7 +181,8 @@ Status StoreCore::StartVolume() {
   return {};
 }
 
-// The seal tells a reader that nothing is missing; where it cannot be written, the next volume's superblock tells the end.
+// The seal tells a reader that nothing is missing; where it cannot be written, the next volume's superblock tells the
+// end.
 void StoreCore::SealVolume() {
   BatchHeader header;
   header.flags = kBatchSeals;

@@ -32,7 +32,8 @@ Status SyncParents(FileSystem& files, std::string path) {
 Status StoreCore::MakeStore() {
   const auto volumes = ListVolumes(files, directory);
   if (volumes.ok() && !volumes->empty()) {
-    return Error{Errc::kCorrupt, StrCat(directory, " has the volumes of a store but no FORMAT file; put it back from a backup")};
+    return Error{Errc::kCorrupt,
+                 StrCat(directory, " has the volumes of a store but no FORMAT file; put it back from a backup")};
   }
   store_uuid_ = random.Bytes(16);
   RETURN_IF_ERROR(files.MakeDirectory(VolumesPath(directory)));
@@ -71,14 +72,16 @@ Status StoreCore::OpenFormat() {
 
 Status StoreCore::OpenIndex() {
   auto opened = KvStore::Open(files, IndexPath(directory), IndexOptions());
-  if (opened.Is(Errc::kNoSpace) && ReleaseBallast()) opened = KvStore::Open(files, IndexPath(directory), IndexOptions());
+  if (opened.Is(Errc::kNoSpace) && ReleaseBallast())
+    opened = KvStore::Open(files, IndexPath(directory), IndexOptions());
   if (opened.ok()) {
     index = std::move(*opened);
     return {};
   }
   if (!opened.Is(Errc::kCorrupt)) return std::move(opened).error();
-  return std::move(opened).error().With(StrCat("the index of store ", directory, " is damaged; run 'pailfs store check ",
-                                               directory, "', then 'pailfs store rebuild ", directory, "'"));
+  return std::move(opened).error().With(StrCat("the index of store ", directory,
+                                               " is damaged; run 'pailfs store check ", directory,
+                                               "', then 'pailfs store rebuild ", directory, "'"));
 }
 
 Status StoreCore::Open() {
@@ -110,8 +113,8 @@ Status StoreCore::LoadApplied(Position* from) {
   ASSIGN_OR_RETURN(const OpenedValue opened, OpenValue(AppliedRow(), *value));
   pb::Applied applied;
   if (!applied.ParseFromArray(opened.payload.data(), static_cast<int>(opened.payload.size()))) {
-    return Error{Errc::kCorrupt, StrCat("the checkpoint of store ", directory, " is damaged; run 'pailfs store rebuild ",
-                                        directory, "'")};
+    return Error{Errc::kCorrupt, StrCat("the checkpoint of store ", directory,
+                                        " is damaged; run 'pailfs store rebuild ", directory, "'")};
   }
   last_seq_ = checkpoint_seq_ = applied.seq();
   last_time_us_ = applied.commit_us();
@@ -151,9 +154,9 @@ Status StoreCore::ReplayVolume(uint64_t volume, uint64_t from_offset, uint64_t l
     return Error{Errc::kCorrupt, StrCat(path, " is a volume of another store or under another's name")};
   }
   const auto damaged = [&](uint64_t offset) {
-    return Error{Errc::kCorrupt, StrCat(path, " is damaged at offset ", offset,
-                                        ", before changes that had been acknowledged; run 'pailfs store check ", directory,
-                                        "'")};
+    return Error{Errc::kCorrupt,
+                 StrCat(path, " is damaged at offset ", offset,
+                        ", before changes that had been acknowledged; run 'pailfs store check ", directory, "'")};
   };
   const auto apply = [&](const ScannedBatch& batch) -> Status {
     // Behind `limit` lies what a failed write left: it was never acknowledged.
@@ -178,10 +181,11 @@ Status StoreCore::CheckContiguous(Position from, const std::vector<uint64_t>& vo
   const bool complete = volumes.empty() ? from.volume == 0 : expected == volumes.back() + 1;
   if (complete) return {};
   if (from.volume == 0) {
-    return Error{Errc::kCorrupt, StrCat("the index of store ", directory, " is lost; run 'pailfs store rebuild ", directory, "'")};
+    return Error{Errc::kCorrupt,
+                 StrCat("the index of store ", directory, " is lost; run 'pailfs store rebuild ", directory, "'")};
   }
-  return Error{Errc::kCorrupt, StrCat("store ", directory, " has lost volume ", Number16(expected), "; run 'pailfs store check ",
-                                      directory, "'")};
+  return Error{Errc::kCorrupt, StrCat("store ", directory, " has lost volume ", Number16(expected),
+                                      "; run 'pailfs store check ", directory, "'")};
 }
 
 // The last volume may have been made and not been filled in before the power went.
@@ -229,8 +233,8 @@ Status StoreCore::LoadCounts() {
   for (it.Seek(prefix); it.Valid() && it.key().starts_with(prefix); it.Next()) {
     ASSIGN_OR_RETURN(const OpenedValue opened, OpenValue(it.key(), it.value()));
     if (opened.payload.size() != 16 || it.key().size() != prefix.size() + 4) {
-      return Error{Errc::kCorrupt, StrCat("the counters of store ", directory, " are damaged; run 'pailfs store rebuild ",
-                                          directory, "'")};
+      return Error{Errc::kCorrupt, StrCat("the counters of store ", directory,
+                                          " are damaged; run 'pailfs store rebuild ", directory, "'")};
     }
     counts_[GetBig32(it.key().substr(prefix.size()))] = {static_cast<int64_t>(GetBig64(opened.payload)),
                                                          static_cast<int64_t>(GetBig64(opened.payload.substr(8)))};

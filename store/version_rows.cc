@@ -168,10 +168,11 @@ Result<DeleteResult> VersionRows::Delete() {
 // After the current version or the newest marker went: the newest one left is the current one, unless it is a marker.
 Status VersionRows::PromoteNewest() {
   std::optional<std::pair<std::string, std::string>> newest;
-  RETURN_IF_ERROR(view_.Scan(VersionsOfRow(bucket_.id, key_), [&newest](std::string_view row, std::string_view payload) {
-    newest.emplace(std::string(row), std::string(payload));
-    return false;
-  }));
+  RETURN_IF_ERROR(
+      view_.Scan(VersionsOfRow(bucket_.id, key_), [&newest](std::string_view row, std::string_view payload) {
+        newest.emplace(std::string(row), std::string(payload));
+        return false;
+      }));
   if (!newest) return {};
   ASSIGN_OR_RETURN(pb::Version version, ParseVersion(newest->second));
   if (version.marker()) return {};

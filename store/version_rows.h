@@ -1,5 +1,5 @@
-// What mutations do to the version rows of a key: C (current), V (older versions and markers), N (null version), R and G
-// (references and garbage of bodies). All on the commit thread, over a CommitView.
+// What mutations do to the version rows of a key: C (current), V (older versions and markers), N (null version), R and
+// G (references and garbage of bodies). All on the commit thread, over a CommitView.
 #pragma once
 
 #include <optional>
@@ -54,7 +54,8 @@ class VersionRows {
 
 // Releases a body from one referrer (its R row); the last one makes it garbage.
 Status ReleaseBody(CommitView& view, BodyId body, const std::string& reference_row);
-// Adds `reference_row` to a body; `owner_row` is the reference of its only referrer so far, written when it is first shared.
+// Adds `reference_row` to a body; `owner_row` is the reference of its only referrer so far, written when it is first
+// shared.
 Status ShareBody(CommitView& view, BodyId body, const std::string& owner_row, const std::string& reference_row);
 Result<pb::Body> BodyIn(const CommitView& view, BodyId body);
 

@@ -26,7 +26,9 @@ uint64_t Take(std::string_view& in, size_t bytes) {
   return value;
 }
 
-uint64_t RoundUp(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
+uint64_t RoundUp(uint64_t value, uint64_t to) {
+  return (value + to - 1) / to * to;
+}
 
 }  // namespace
 
@@ -62,11 +64,19 @@ Result<Superblock> DecodeSuperblock(std::string_view bytes) {
   return superblock;
 }
 
-uint64_t NeedlesOffset(uint64_t row_bytes) { return RoundUp(kBatchHeaderBytes + row_bytes, kNeedleAlignment); }
-uint64_t NeedleBytes(uint64_t data_bytes) { return RoundUp(kNeedleHeaderBytes + data_bytes, kNeedleAlignment); }
-uint64_t BatchHeader::TotalBytes() const { return RoundUp(NeedlesOffset(row_bytes) + body_bytes, kVolumeAlignment); }
+uint64_t NeedlesOffset(uint64_t row_bytes) {
+  return RoundUp(kBatchHeaderBytes + row_bytes, kNeedleAlignment);
+}
+uint64_t NeedleBytes(uint64_t data_bytes) {
+  return RoundUp(kNeedleHeaderBytes + data_bytes, kNeedleAlignment);
+}
+uint64_t BatchHeader::TotalBytes() const {
+  return RoundUp(NeedlesOffset(row_bytes) + body_bytes, kVolumeAlignment);
+}
 
-size_t RowBytes(std::string_view key, size_t value_bytes) { return 8 + key.size() + value_bytes; }
+size_t RowBytes(std::string_view key, size_t value_bytes) {
+  return 8 + key.size() + value_bytes;
+}
 
 void AppendRow(std::string& rows, const LogRow& row) {
   Put(rows, row.key.size(), 4);

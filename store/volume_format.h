@@ -30,7 +30,7 @@ inline constexpr uint16_t kBatchRelocated = 2;  // rows logged again by compacti
 struct Superblock {
   std::string store_uuid;  // 16 bytes
   uint64_t volume = 0;
-  std::string salt;        // 16 bytes
+  std::string salt;  // 16 bytes
   uint64_t first_seq = 0;
   uint64_t previous_end = 0;
 };
@@ -60,7 +60,7 @@ struct BatchHeader {
   uint32_t count = 0;  // sequence numbers that it uses
   uint64_t time_us = 0;
   uint32_t row_bytes = 0;
-  uint64_t body_bytes = 0;  // of the needles, with their headers and padding
+  uint64_t body_bytes = 0;      // of the needles, with their headers and padding
   uint64_t TotalBytes() const;  // up to the next batch
 };
 
@@ -82,7 +82,8 @@ struct DecodedHeader {
   uint32_t rows_crc = 0;
 };
 // nullopt: these bytes are not a batch of this volume at this offset.
-std::optional<DecodedHeader> DecodeBatchHeader(std::string_view bytes, uint64_t volume, uint64_t offset, std::string_view salt);
+std::optional<DecodedHeader> DecodeBatchHeader(std::string_view bytes, uint64_t volume, uint64_t offset,
+                                               std::string_view salt);
 bool RowsMatch(const DecodedHeader& decoded, std::string_view rows, std::string_view salt);
 
 struct FoundNeedle {

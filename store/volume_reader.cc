@@ -40,10 +40,18 @@ std::string Number16(uint64_t number) {
   return text;
 }
 
-std::string FormatPath(const std::string& directory) { return directory + "/FORMAT"; }
-std::string IndexPath(const std::string& directory) { return directory + "/index"; }
-std::string VolumesPath(const std::string& directory) { return directory + "/volumes"; }
-std::string BodiesPath(const std::string& directory) { return directory + "/bodies"; }
+std::string FormatPath(const std::string& directory) {
+  return directory + "/FORMAT";
+}
+std::string IndexPath(const std::string& directory) {
+  return directory + "/index";
+}
+std::string VolumesPath(const std::string& directory) {
+  return directory + "/volumes";
+}
+std::string BodiesPath(const std::string& directory) {
+  return directory + "/bodies";
+}
 std::string VolumePath(const std::string& directory, uint64_t volume) {
   return StrCat(VolumesPath(directory), '/', Number16(volume), ".vol");
 }
@@ -85,12 +93,14 @@ Result<StoreFormat> ReadFormat(FileSystem& files, const std::string& directory) 
     format.store_uuid.push_back(static_cast<char>(byte));
   }
   if (!text->starts_with("pailfs-store\n") || format.store_uuid.size() != 16) {
-    return Error{Errc::kCorrupt, StrCat(path, " is not the FORMAT file of a store; run 'pailfs store check ", directory, "'")};
+    return Error{Errc::kCorrupt,
+                 StrCat(path, " is not the FORMAT file of a store; run 'pailfs store check ", directory, "'")};
   }
   if (FormatValue(*text, "format") != "1" || !FormatValue(*text, "incompat").empty()) {
-    return Error{Errc::kUnsupported, StrCat("store ", directory, " has a format that this version does not know (format ",
-                                            FormatValue(*text, "format"), ", features '", FormatValue(*text, "incompat"),
-                                            "'); use the version that made it")};
+    return Error{Errc::kUnsupported,
+                 StrCat("store ", directory, " has a format that this version does not know (format ",
+                        FormatValue(*text, "format"), ", features '", FormatValue(*text, "incompat"),
+                        "'); use the version that made it")};
   }
   format.read_only = !FormatValue(*text, "ro_compat").empty();
   return format;

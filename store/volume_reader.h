@@ -40,9 +40,9 @@ struct ScannedBatch {
   uint64_t needles_at = 0;  // its offset in the volume
 };
 struct ScanEnd {
-  uint64_t offset = 0;     // behind the last good batch
+  uint64_t offset = 0;  // behind the last good batch
   bool sealed = false;
-  bool damaged = false;    // good batches follow a bad one: acknowledged data is damaged
+  bool damaged = false;  // good batches follow a bad one: acknowledged data is damaged
 };
 // Calls `visit` with each batch from `offset` on, in order. The needles are read, and verified, only on demand.
 Result<ScanEnd> ScanVolume(File& file, const Superblock& superblock, uint64_t offset, bool with_needles,
@@ -50,7 +50,8 @@ Result<ScanEnd> ScanVolume(File& file, const Superblock& superblock, uint64_t of
 // The first good batch at or behind `offset`, a multiple of kVolumeAlignment.
 Result<std::optional<uint64_t>> NextBatch(File& file, const Superblock& superblock, uint64_t offset);
 Result<Superblock> ReadSuperblock(File& file);
-// Where the log goes on in the volume after `volume`; what lies behind was never acknowledged. UINT64_MAX: no such limit.
+// Where the log goes on in the volume after `volume`; what lies behind was never acknowledged. UINT64_MAX: no such
+// limit.
 Result<uint64_t> LogicalEnd(FileSystem& files, const std::string& directory, const std::vector<uint64_t>& volumes,
                             uint64_t volume);
 

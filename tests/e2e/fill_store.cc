@@ -1,5 +1,5 @@
-// fill_store STORE BUCKET COUNT [PER_DIRECTORY]: puts COUNT tiny objects into a bucket, fast, for tests of large buckets.
-// Keys are "DDDDDD/FFFFFF"; bodies are the keys. The store is made if it is not there.
+// fill_store STORE BUCKET COUNT [PER_DIRECTORY]: puts COUNT tiny objects into a bucket, fast, for tests of large
+// buckets. Keys are "DDDDDD/FFFFFF"; bodies are the keys. The store is made if it is not there.
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -63,8 +63,8 @@ int main(int argc, char** argv) {
     return 2;
   }
   pailfs::Metrics metrics;
-  auto store = pailfs::store::EmbeddedStore::Open(pailfs::PosixFileSystem(), pailfs::SystemClock(), pailfs::SystemRandom(), metrics,
-                                                  argv[1], {});
+  auto store = pailfs::store::EmbeddedStore::Open(pailfs::PosixFileSystem(), pailfs::SystemClock(),
+                                                  pailfs::SystemRandom(), metrics, argv[1], {});
   if (!store.ok()) return Fail(store.error());
   const pailfs::Status made = (*store)->CreateBucket(argv[2], pailfs::VersioningState::kEnabled);
   if (!made.ok() && !made.Is(pailfs::Errc::kAlreadyExists)) return Fail(made.error());

@@ -10,15 +10,17 @@
 
 namespace pailfs {
 
-using cache::Attributes;
 using cache::AttributeChange;
+using cache::Attributes;
 using cache::Ino;
 
 namespace {
 
 constexpr std::chrono::milliseconds kPollInterval{2};
 
-int64_t NowNs() { return SystemClock().WallNs(); }
+int64_t NowNs() {
+  return SystemClock().WallNs();
+}
 
 }  // namespace
 
@@ -235,8 +237,8 @@ Result<RamMountCache::Node*> RamMountCache::MakeNode(Ino parent, std::string_vie
   return made;
 }
 
-Result<Attributes> RamMountCache::Make(const OpContext&, Ino parent, std::string_view name, const cache::NewInode& inode,
-                                       const cache::Caller& caller) {
+Result<Attributes> RamMountCache::Make(const OpContext&, Ino parent, std::string_view name,
+                                       const cache::NewInode& inode, const cache::Caller& caller) {
   MutexLock lock(mu_);
   ASSIGN_OR_RETURN(const Node* const node, MakeNode(parent, name, inode, caller));
   return AttributesOf(*node);
@@ -378,7 +380,9 @@ Status RamMountCache::Open(const OpContext&, Ino ino, cache::OpenFlags flags) {
   return {};
 }
 
-void RamMountCache::Close(Ino ino, cache::OpenFlags) { CloseDirectory(ino); }
+void RamMountCache::Close(Ino ino, cache::OpenFlags) {
+  CloseDirectory(ino);
+}
 
 Result<size_t> RamMountCache::Read(const OpContext& ctx, Ino ino, uint64_t offset, std::span<std::byte> buffer) {
   MutexLock lock(mu_);
@@ -402,8 +406,12 @@ Status RamMountCache::Write(const OpContext& ctx, Ino ino, uint64_t offset, std:
   return {};
 }
 
-Status RamMountCache::Flush(const OpContext&, Ino) { return {}; }
-Status RamMountCache::Fsync(const OpContext&, Ino) { return {}; }
+Status RamMountCache::Flush(const OpContext&, Ino) {
+  return {};
+}
+Status RamMountCache::Fsync(const OpContext&, Ino) {
+  return {};
+}
 
 Status RamMountCache::Allocate(const OpContext&, Ino ino, cache::AllocateMode mode, uint64_t offset, uint64_t length) {
   using cache::AllocateMode;
@@ -491,18 +499,30 @@ Result<cache::FileSystemStats> RamMountCache::Stats(const OpContext&) {
   return cache::FileSystemStats{.total_bytes = 1 << 30, .free_bytes = 1 << 29, .files = nodes_.size()};
 }
 
-bool RamMountCache::LookupIsLocal(Ino, std::string_view) { return true; }
-bool RamMountCache::DirectoryIsLocal(Ino) { return true; }
+bool RamMountCache::LookupIsLocal(Ino, std::string_view) {
+  return true;
+}
+bool RamMountCache::DirectoryIsLocal(Ino) {
+  return true;
+}
 
 bool RamMountCache::ReadIsLocal(Ino, uint64_t, uint64_t) {
   MutexLock lock(mu_);
   return !holding_;
 }
 
-bool RamMountCache::WriteIsLocal(Ino ino, uint64_t offset, uint64_t length) { return ReadIsLocal(ino, offset, length); }
+bool RamMountCache::WriteIsLocal(Ino ino, uint64_t offset, uint64_t length) {
+  return ReadIsLocal(ino, offset, length);
+}
 
-Status RamMountCache::FlushAll(const OpContext&, const std::function<void(const cache::CacheStatus&)>&) { return {}; }
-Result<size_t> RamMountCache::RunWriteBack(const OpContext&, bool) { return size_t{0}; }
-cache::CacheStatus RamMountCache::GetStatus() { return {}; }
+Status RamMountCache::FlushAll(const OpContext&, const std::function<void(const cache::CacheStatus&)>&) {
+  return {};
+}
+Result<size_t> RamMountCache::RunWriteBack(const OpContext&, bool) {
+  return size_t{0};
+}
+cache::CacheStatus RamMountCache::GetStatus() {
+  return {};
+}
 
 }  // namespace pailfs

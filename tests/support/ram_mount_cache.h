@@ -22,8 +22,8 @@ class RamMountCache : public cache::MountCache {
   ~RamMountCache() override;
 
   // --- for tests ---
-  // While held, calls that take a context and concern content wait until they are let go or their context ends, and nothing
-  // counts as local.
+  // While held, calls that take a context and concern content wait until they are let go or their context ends, and
+  // nothing counts as local.
   void HoldContent();
   void LetContentGo();
   // Waits until as many calls are held.
@@ -42,8 +42,9 @@ class RamMountCache : public cache::MountCache {
   Result<cache::Attributes> SetAttributes(const OpContext& ctx, Ino ino, const cache::AttributeChange& change) override;
   Result<cache::Attributes> Make(const OpContext& ctx, Ino parent, std::string_view name, const cache::NewInode& inode,
                                  const cache::Caller& caller) override;
-  Result<cache::Attributes> Create(const OpContext& ctx, Ino parent, std::string_view name, const cache::NewInode& inode,
-                                   const cache::Caller& caller, cache::OpenFlags flags, bool exclusive) override;
+  Result<cache::Attributes> Create(const OpContext& ctx, Ino parent, std::string_view name,
+                                   const cache::NewInode& inode, const cache::Caller& caller, cache::OpenFlags flags,
+                                   bool exclusive) override;
   Result<std::string> ReadLink(const OpContext& ctx, Ino ino) override;
   Status Unlink(const OpContext& ctx, Ino parent, std::string_view name) override;
   Status RemoveDirectory(const OpContext& ctx, Ino parent, std::string_view name) override;

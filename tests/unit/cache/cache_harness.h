@@ -24,10 +24,7 @@ namespace pailfs::cache {
 class CacheHarness {
  public:
   explicit CacheHarness(VersioningState versioning = VersioningState::kEnabled, uint64_t seed = 1)
-      : files_(PosixFileSystem()),
-        random_(seed),
-        memory_(clock_, StoreOptions(versioning)),
-        store_(memory_, metrics_) {
+      : files_(PosixFileSystem()), random_(seed), memory_(clock_, StoreOptions(versioning)), store_(memory_, metrics_) {
     std::string pattern = (std::filesystem::temp_directory_path() / "pailfs-cache-XXXXXX").string();
     root_ = mkdtemp(pattern.data());
     directory_ = root_ + "/0";
@@ -246,10 +243,10 @@ class CacheHarness {
   std::unique_ptr<MountCache> cache_;
 };
 
-#define ASSERT_OK(expr)                                                            \
-  do {                                                                             \
-    const auto outcome_ = (expr);                                                  \
-    ASSERT_TRUE(outcome_.ok()) << #expr << ": " << outcome_.error().message;       \
+#define ASSERT_OK(expr)                                                      \
+  do {                                                                       \
+    const auto outcome_ = (expr);                                            \
+    ASSERT_TRUE(outcome_.ok()) << #expr << ": " << outcome_.error().message; \
   } while (false)
 
 }  // namespace pailfs::cache

@@ -311,8 +311,8 @@ TEST_P(EngineTest, WhatChangedBetweenTwoMountsIsSeen) {
   EXPECT_EQ(cache_.ReadFile("d/kept").value(), "old d/kept");
   EXPECT_EQ(cache_.Requests("get"), gets) << "bytes that had not changed were fetched again";
   EXPECT_EQ(cache_.At("d/kept"), kept);
-  const Tree expected{{"kept", "old kept"},   {"replaced", "new"},    {"added", "new"},      {"d/", "/"},
-                      {"d/kept", "old d/kept"}, {"d/sub/", "/"},      {"d/sub/added", "new"}, {"becomes/", "/"},
+  const Tree expected{{"kept", "old kept"},     {"replaced", "new"}, {"added", "new"},       {"d/", "/"},
+                      {"d/kept", "old d/kept"}, {"d/sub/", "/"},     {"d/sub/added", "new"}, {"becomes/", "/"},
                       {"becomes/a", "new"}};
   EXPECT_EQ(cache_.Tree(), expected);
   // After a crash nobody can tell; listings, but no bytes.

@@ -110,13 +110,19 @@ class Driver {
     switch (operation) {
       case 0:
       case 1:
-      case 2: return WriteWhole(path);
-      case 3: return WriteSome(path);
-      case 4: return MakeDirectory(path);
-      case 5: return Remove(path);
+      case 2:
+        return WriteWhole(path);
+      case 3:
+        return WriteSome(path);
+      case 4:
+        return MakeDirectory(path);
+      case 5:
+        return Remove(path);
       case 6:
-      case 7: return Rename(path);
-      default: return Truncate(path);
+      case 7:
+        return Rename(path);
+      default:
+        return Truncate(path);
     }
   }
   void WriteWhole(const std::string& path) {
@@ -164,7 +170,8 @@ class Driver {
     if (!ParentExists(to) || to == from || (!model_.IsFile(from) && !model_.IsDirectory(from))) return;
     const bool from_dir = model_.IsDirectory(from);
     const bool inside = from_dir && to.starts_with(from + "/");
-    const bool blocked = (model_.IsDirectory(to) && (!from_dir || !model_.IsEmpty(to))) || (model_.IsFile(to) && from_dir);
+    const bool blocked =
+        (model_.IsDirectory(to) && (!from_dir || !model_.IsEmpty(to))) || (model_.IsFile(to) && from_dir);
     if (trace_) std::cout << "  to " << to << std::endl;
     const Status renamed = cache_.Rename(from, to);
     ASSERT_EQ(renamed.ok(), !inside && !blocked) << from << " -> " << to;
@@ -198,8 +205,7 @@ TEST_P(ModelTest, TreeAndBucketFollowTheModel) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Versioning, ModelTest,
-                         testing::Values(VersioningState::kEnabled, VersioningState::kOff),
+INSTANTIATE_TEST_SUITE_P(Versioning, ModelTest, testing::Values(VersioningState::kEnabled, VersioningState::kOff),
                          [](const auto& instance) {
                            return std::string(instance.param == VersioningState::kEnabled ? "Enabled" : "Off");
                          });

@@ -1,5 +1,5 @@
-// Power losses at any moment: what fsync acknowledged is there. The file system drops what was not synced, under the cache
-// files and under the databases. The seed is printed, and with PAILFS_TRACE=1 each operation.
+// Power losses at any moment: what fsync acknowledged is there. The file system drops what was not synced, under the
+// cache files and under the databases. The seed is printed, and with PAILFS_TRACE=1 each operation.
 
 #include <gtest/gtest.h>
 
@@ -30,7 +30,10 @@ class Driver {
       for (uint64_t i = 0; i < operations; ++i) Step();
       files_.CutPower();
       cache_.Close();
-      files_.Restart(random_.OneIn(3) ? Survival::kNothing : random_.OneIn(2) ? Survival::kEverything : Survival::kRandom, random_);
+      files_.Restart(random_.OneIn(3)   ? Survival::kNothing
+                     : random_.OneIn(2) ? Survival::kEverything
+                                        : Survival::kRandom,
+                     random_);
       NewBoot();
       cache_.Open();
       if (testing::Test::HasFatalFailure()) return;
@@ -76,8 +79,8 @@ class Driver {
     if (!trace_) return;
     const Ino ino = cache_.At(name);
     const auto attributes = cache_->GetAttributes(ino);
-    std::cout << operation << " " << name << " inode " << ino << " size " << (attributes.ok() ? attributes->size_bytes : 0)
-              << std::endl;
+    std::cout << operation << " " << name << " inode " << ino << " size "
+              << (attributes.ok() ? attributes->size_bytes : 0) << std::endl;
   }
   void Fsync(const std::string& name) {
     const Ino ino = cache_.At(name);
@@ -105,7 +108,8 @@ class Driver {
         break;
       }
       case 3:
-      case 4: return Fsync(name);
+      case 4:
+        return Fsync(name);
       case 5: {  // as editors do, with and without fsync
         const std::string content = random_.Bytes(random_.Below(100'000));
         ASSERT_OK(cache_.WriteFile("new", content));

@@ -19,7 +19,9 @@ SocketPair::SocketPair() {
   theirs = sockets[1];
 }
 
-FakeKernel::~FakeKernel() { Hang(); }
+FakeKernel::~FakeKernel() {
+  Hang();
+}
 
 void FakeKernel::Hang() {
   if (descriptor_ >= 0) close(std::exchange(descriptor_, -1));
@@ -61,7 +63,9 @@ Answer FakeKernel::WaitFor(uint64_t unique) {
   return answer;
 }
 
-void FakeKernel::Interrupt(uint64_t unique) { Send(FUSE_INTERRUPT, 0, Raw(fuse_interrupt_in{unique})); }
+void FakeKernel::Interrupt(uint64_t unique) {
+  Send(FUSE_INTERRUPT, 0, Raw(fuse_interrupt_in{unique}));
+}
 
 fuse_init_out FakeKernel::Init() {
   fuse_init_in in{};
@@ -86,7 +90,8 @@ fuse_entry_out FakeKernel::Create(std::string_view name, uint64_t* handle) {
   return answer.As<fuse_entry_out>();
 }
 
-Answer FakeKernel::Write(uint64_t nodeid, uint64_t handle, uint64_t offset, std::string_view data, uint32_t write_flags) {
+Answer FakeKernel::Write(uint64_t nodeid, uint64_t handle, uint64_t offset, std::string_view data,
+                         uint32_t write_flags) {
   fuse_write_in in{};
   in.fh = handle;
   in.offset = offset;

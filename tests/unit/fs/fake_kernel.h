@@ -1,4 +1,5 @@
-// The kernel's end of a FUSE connection, spoken by hand over a socketpair: for what a real kernel would not let a test see.
+// The kernel's end of a FUSE connection, spoken by hand over a socketpair: for what a real kernel would not let a test
+// see.
 #pragma once
 
 #include <linux/fuse.h>

@@ -67,7 +67,8 @@ TEST_F(MountPointFiles, RefusesWhatCannotBeMountedOn) {
 }
 
 TEST_F(MountPointFiles, PathsBecomeCanonical) {
-  for (const std::string& path : {directory_, directory_ + "/", directory_ + "//", directory_ + "/.", Link(), Link() + "/"}) {
+  for (const std::string& path :
+       {directory_, directory_ + "/", directory_ + "//", directory_ + "/.", Link(), Link() + "/"}) {
     const auto canonical = CanonicalMountPoint(path);
     ASSERT_TRUE(canonical.ok()) << path;
     EXPECT_EQ(*canonical, directory_) << path;

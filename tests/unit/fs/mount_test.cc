@@ -77,7 +77,8 @@ class MountTest : public testing::Test {
     if (fd < 0) return StrCat("error ", errno);
     std::string content;
     char buffer[65536];
-    for (ssize_t got = 0; (got = read(fd, buffer, sizeof buffer)) > 0;) content.append(buffer, static_cast<size_t>(got));
+    for (ssize_t got = 0; (got = read(fd, buffer, sizeof buffer)) > 0;)
+      content.append(buffer, static_cast<size_t>(got));
     close(fd);
     return content;
   }
@@ -399,7 +400,8 @@ TEST_F(MountTest, PermissionsAreChecked) {
   const std::string path = Path("secret");
   EXPECT_EQ(AsNobody([&] { return open(path.c_str(), O_RDONLY) == -1 && errno == EACCES ? 0 : 1; }), 0);
   const std::string created = Path("new");
-  EXPECT_EQ(AsNobody([&] { return open(created.c_str(), O_WRONLY | O_CREAT, 0600) == -1 && errno == EACCES ? 0 : 1; }), 0);
+  EXPECT_EQ(AsNobody([&] { return open(created.c_str(), O_WRONLY | O_CREAT, 0600) == -1 && errno == EACCES ? 0 : 1; }),
+            0);
   ASSERT_EQ(chmod(mountpoint_.c_str(), 0777), 0);
   EXPECT_EQ(AsNobody([&] {
               umask(027);

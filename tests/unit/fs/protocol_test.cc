@@ -26,13 +26,13 @@ TEST(ProtocolTest, NegotiatesWhatWeNeed) {
   RamMountCache cache;
   FakeMount mount(cache, Options());
   const fuse_init_out init = mount.kernel().Init();
-  for (const uint32_t flag : {FUSE_ASYNC_READ, FUSE_ATOMIC_O_TRUNC, FUSE_EXPORT_SUPPORT, FUSE_DONT_MASK, FUSE_DO_READDIRPLUS,
-                              FUSE_READDIRPLUS_AUTO, FUSE_PARALLEL_DIROPS, FUSE_POSIX_ACL, FUSE_HANDLE_KILLPRIV_V2,
-                              FUSE_BIG_WRITES, FUSE_MAX_PAGES}) {
+  for (const uint32_t flag : {FUSE_ASYNC_READ, FUSE_ATOMIC_O_TRUNC, FUSE_EXPORT_SUPPORT, FUSE_DONT_MASK,
+                              FUSE_DO_READDIRPLUS, FUSE_READDIRPLUS_AUTO, FUSE_PARALLEL_DIROPS, FUSE_POSIX_ACL,
+                              FUSE_HANDLE_KILLPRIV_V2, FUSE_BIG_WRITES, FUSE_MAX_PAGES}) {
     EXPECT_EQ(init.flags & flag, flag) << std::hex << flag;
   }
-  for (const uint32_t flag : {FUSE_WRITEBACK_CACHE, FUSE_POSIX_LOCKS, FUSE_FLOCK_LOCKS, FUSE_HANDLE_KILLPRIV,
-                              FUSE_AUTO_INVAL_DATA}) {
+  for (const uint32_t flag :
+       {FUSE_WRITEBACK_CACHE, FUSE_POSIX_LOCKS, FUSE_FLOCK_LOCKS, FUSE_HANDLE_KILLPRIV, FUSE_AUTO_INVAL_DATA}) {
     EXPECT_EQ(init.flags & flag, 0u) << std::hex << flag;
   }
   EXPECT_EQ(init.max_write, 1u << 20);
@@ -70,7 +70,8 @@ TEST(ProtocolTest, CreatesWritesReads) {
   EXPECT_EQ(found.As<fuse_entry_out>().attr.size, 7u);
   // As a server for NFS asks.
   EXPECT_EQ(kernel.Call(FUSE_LOOKUP, entry.nodeid, std::string(".") + '\0').As<fuse_entry_out>().nodeid, entry.nodeid);
-  EXPECT_EQ(kernel.Call(FUSE_LOOKUP, FUSE_ROOT_ID, std::string("..") + '\0').As<fuse_entry_out>().nodeid, uint64_t{FUSE_ROOT_ID});
+  EXPECT_EQ(kernel.Call(FUSE_LOOKUP, FUSE_ROOT_ID, std::string("..") + '\0').As<fuse_entry_out>().nodeid,
+            uint64_t{FUSE_ROOT_ID});
   EXPECT_EQ(cache.open_count(), 1u);
   fuse_release_in release{};
   release.fh = handle;
@@ -224,7 +225,8 @@ TEST(ProtocolTest, DirectoriesAreDeliveredOnceWhateverTheBuffer) {
   constexpr int kEntries = 100;
   for (int i = 0; i < kEntries; ++i) {
     const std::string name = std::string(static_cast<size_t>(1 + i * 2), 'n') + StrCat(i);
-    ASSERT_TRUE(cache.Make({}, cache::kRootIno, name, {.mode = S_IFDIR | 0755, .rdev = 0, .symlink_target = {}}, {}).ok());
+    ASSERT_TRUE(
+        cache.Make({}, cache::kRootIno, name, {.mode = S_IFDIR | 0755, .rdev = 0, .symlink_target = {}}, {}).ok());
   }
   for (const uint32_t size : {512u, 1000u, 4096u, 100'000u}) {
     const auto names = ReadDirectoryPlus(mount.kernel(), size);

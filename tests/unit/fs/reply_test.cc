@@ -21,7 +21,8 @@ namespace {
 // A session that gives each GETATTR to a function.
 class RawSession {
  public:
-  explicit RawSession(std::function<void(Reply)> on_getattr) : kernel_(sockets_.ours), on_getattr_(std::move(on_getattr)) {
+  explicit RawSession(std::function<void(Reply)> on_getattr)
+      : kernel_(sockets_.ours), on_getattr_(std::move(on_getattr)) {
     fuse_lowlevel_ops ops{};
     ops.getattr = [](fuse_req_t req, fuse_ino_t, fuse_file_info*) {
       static const Timeouts timeouts;

@@ -34,7 +34,8 @@ struct Writer {
       key.next = remove ? std::nullopt
                         : std::optional(StrCat(name, ' ', random.Next(), random.Bytes(random.OneIn(4) ? 6000 : 40)));
       key.in_flight = true;
-      const bool ok = remove ? harness.bucket->Delete({}, {name, "", std::nullopt}).ok() : harness.Put(name, *key.next).ok();
+      const bool ok =
+          remove ? harness.bucket->Delete({}, {name, "", std::nullopt}).ok() : harness.Put(name, *key.next).ok();
       if (!ok) return;
       key.content = key.next;
       key.in_flight = false;
@@ -138,7 +139,8 @@ class Snapshot {
       ASSERT_OK(file);
       if (!bytes.empty()) ASSERT_OK((*file)->WriteAt(0, AsBytes(bytes)));
     }
-    for (const char* empty : {"/volumes", "/bodies", "/index"}) ASSERT_OK(MakeDirectories(files, StrCat(kDirectory, empty)));
+    for (const char* empty : {"/volumes", "/bodies", "/index"})
+      ASSERT_OK(MakeDirectories(files, StrCat(kDirectory, empty)));
   }
   std::string& operator[](const std::string& path) { return content_.at(path); }
   void RemoveIndex() {
@@ -263,7 +265,8 @@ TEST(CrashTest, ForgedBatchesInATornTailAreNoBatches) {
   const std::string volume = VolumePath(kDirectory, 1);
   auto file = written.files.Open(volume, OpenMode::kReadWrite);
   ASSERT_OK(file);
-  const auto end = ScanVolume(**file, ReadSuperblock(**file).value(), 0, true, [](const ScannedBatch&) { return Status(); });
+  const auto end =
+      ScanVolume(**file, ReadSuperblock(**file).value(), 0, true, [](const ScannedBatch&) { return Status(); });
   ASSERT_OK(end);
   written.files.CutPower();
   written.Close();
@@ -296,8 +299,8 @@ TEST(CrashTest, ReplayTwiceEqualsReplayOnce) {
     const auto page = harness.bucket->ListVersions({}, {});
     EXPECT_OK(page);
     for (const ObjectInfo& version : page->versions) {
-      lines.push_back(StrCat(version.key, " ", version.version_id, " ", version.etag, version.is_latest ? " latest" : "",
-                             version.is_delete_marker ? " marker" : ""));
+      lines.push_back(StrCat(version.key, " ", version.version_id, " ", version.etag,
+                             version.is_latest ? " latest" : "", version.is_delete_marker ? " marker" : ""));
     }
     return lines;
   };

@@ -103,7 +103,8 @@ TEST(EmbeddedStoreTest, ConcurrentPutsShareSyncs) {
   harness.Close();
   harness.Open();
   for (int t = 0; t < kThreads; ++t) {
-    for (int i = 0; i < kPuts; ++i) EXPECT_EQ(harness.Get(StrCat("t", t, "/", i)).value(), StrCat("content ", t, " ", i));
+    for (int i = 0; i < kPuts; ++i)
+      EXPECT_EQ(harness.Get(StrCat("t", t, "/", i)).value(), StrCat("content ", t, " ", i));
   }
 }
 
@@ -345,7 +346,8 @@ TEST(EmbeddedStoreTest, OnAFullDiskDeletionsWorkAndMakeRoom) {
   for (int i = 0; i < stored / 4; ++i) EXPECT_OK(harness.Get(StrCat("again", i)));
 }
 
-// Each call that changes something fails once with ENOSPC: the operation fails or not, but nothing is lost or half there.
+// Each call that changes something fails once with ENOSPC: the operation fails or not, but nothing is lost or half
+// there.
 TEST(EmbeddedStoreTest, NoSpaceAtEachCall) {
   for (uint64_t call = 0;; ++call) {
     SCOPED_TRACE(StrCat("call ", call, " fails"));

@@ -20,7 +20,9 @@ std::string HexOf(std::string_view bytes) {
   return Hex({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
 }
 
-Superblock TestSuperblock() { return {"0123456789abcdef", 7, "SALTsaltSALTsalt", 42, 8192}; }
+Superblock TestSuperblock() {
+  return {"0123456789abcdef", 7, "SALTsaltSALTsalt", 42, 8192};
+}
 
 TEST(FormatTest, Superblock) {
   const std::string bytes = EncodeSuperblock(TestSuperblock());
@@ -33,7 +35,7 @@ TEST(FormatTest, Superblock) {
             "53414c5473616c7453414c5473616c74"  // salt
             "2a00000000000000"                  // first seq
             "0020000000000000"                  // end of the volume before
-            + HexOf(bytes.substr(68, 4)));
+                + HexOf(bytes.substr(68, 4)));
   EXPECT_EQ(bytes.substr(72), std::string(4096 - 72, '\0'));
   const auto decoded = DecodeSuperblock(bytes);
   ASSERT_OK(decoded);
@@ -104,7 +106,14 @@ TEST(FormatTest, RowsAndNeedles) {
   std::string rows;
   AppendRow(rows, {"key", "value"});
   AppendRow(rows, {"gone", std::nullopt});
-  EXPECT_EQ(HexOf(rows), "03000000" "05000000" "6b6579" "76616c7565" "04000000" "ffffffff" "676f6e65");
+  EXPECT_EQ(HexOf(rows),
+            "03000000"
+            "05000000"
+            "6b6579"
+            "76616c7565"
+            "04000000"
+            "ffffffff"
+            "676f6e65");
   const auto decoded = DecodeRows(rows);
   ASSERT_OK(decoded);
   ASSERT_EQ(decoded->size(), 2u);
@@ -113,9 +122,15 @@ TEST(FormatTest, RowsAndNeedles) {
 
   std::string needle;
   AppendNeedle(needle, {0x1122, NeedleKind::kSums, "123456789"});
-  EXPECT_EQ(HexOf(needle), "50564e31" "2211000000000000" "09000000" "02000000" + HexOf(needle.substr(20, 4)) +
-                               "839206e3"  // CRC32C of 123456789
-                               "313233343536373839" "000000");
+  EXPECT_EQ(HexOf(needle),
+            "50564e31"
+            "2211000000000000"
+            "09000000"
+            "02000000" +
+                HexOf(needle.substr(20, 4)) +
+                "839206e3"  // CRC32C of 123456789
+                "313233343536373839"
+                "000000");
   ASSERT_OK(DecodeNeedles(needle));
   for (size_t at = 0; at < 28 + 9; ++at) {
     std::string changed = needle;
@@ -140,11 +155,28 @@ TEST(FormatTest, AValueIsBoundToItsRow) {
 }
 
 TEST(FormatTest, Rows) {
-  EXPECT_EQ(HexOf(CurrentRow(1, "a")), "43" "00000001" "61" "0001");
-  EXPECT_EQ(HexOf(VersionRow(1, "a", 2)), "56" "00000001" "61" "0001" "fffffffffffffffd");
-  EXPECT_EQ(HexOf(BodyRow(3)), "42" "0000000000000003");
-  EXPECT_EQ(HexOf(GarbageRow(4, 3)), "47" "0000000000000004" "0000000000000003");
-  EXPECT_EQ(HexOf(PartRow(5, 6)), "50" "0000000000000005" "00000006");
+  EXPECT_EQ(HexOf(CurrentRow(1, "a")),
+            "43"
+            "00000001"
+            "61"
+            "0001");
+  EXPECT_EQ(HexOf(VersionRow(1, "a", 2)),
+            "56"
+            "00000001"
+            "61"
+            "0001"
+            "fffffffffffffffd");
+  EXPECT_EQ(HexOf(BodyRow(3)),
+            "42"
+            "0000000000000003");
+  EXPECT_EQ(HexOf(GarbageRow(4, 3)),
+            "47"
+            "0000000000000004"
+            "0000000000000003");
+  EXPECT_EQ(HexOf(PartRow(5, 6)),
+            "50"
+            "0000000000000005"
+            "00000006");
 }
 
 TEST(FormatTest, EscapedKeysKeepTheOrderOfKeys) {
@@ -171,8 +203,7 @@ TEST(FormatTest, FormatFile) {
   ASSERT_OK(WriteFormat(harness.files, kDirectory, "0123456789abcdef"));
   const auto text = ReadFile(harness.files, FormatPath(kDirectory));
   ASSERT_OK(text);
-  EXPECT_EQ(*text,
-            "pailfs-store\nformat=1\nstore=30313233343536373839616263646566\ncompat=\nro_compat=\nincompat=\n");
+  EXPECT_EQ(*text, "pailfs-store\nformat=1\nstore=30313233343536373839616263646566\ncompat=\nro_compat=\nincompat=\n");
 }
 
 // Replaces one line of the FORMAT file of a store that is closed.

@@ -25,11 +25,11 @@ namespace pailfs::store {
     const auto& ok_result = (expr);                           \
     EXPECT_TRUE(ok_result.ok()) << ok_result.error().message; \
   } while (false)
-#define EXPECT_ERRC(expr, errc)                                                                \
-  do {                                                                                         \
-    const auto& errc_result = (expr);                                                          \
-    EXPECT_TRUE(errc_result.Is(errc)) << (errc_result.ok() ? std::string("it succeeded")       \
-                                                           : errc_result.error().message);     \
+#define EXPECT_ERRC(expr, errc)                                                            \
+  do {                                                                                     \
+    const auto& errc_result = (expr);                                                      \
+    EXPECT_TRUE(errc_result.Is(errc)) << (errc_result.ok() ? std::string("it succeeded")   \
+                                                           : errc_result.error().message); \
   } while (false)
 
 inline constexpr char kDirectory[] = "/srv/store";
