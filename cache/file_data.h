@@ -28,6 +28,13 @@ namespace pailfs::cache {
 
 inline constexpr uint64_t kBlockBytes = 128 << 10;
 
+constexpr uint64_t BlockOf(uint64_t offset) {
+  return offset / kBlockBytes;
+}
+constexpr uint64_t BlocksUpTo(uint64_t size) {
+  return (size + kBlockBytes - 1) / kBlockBytes;
+}
+
 // Thread-safe.
 class FileData {
  public:
@@ -56,8 +63,8 @@ class FileData {
   Result<std::unique_ptr<BodySource>> BodyOf(const OpContext& ctx, const InodePtr& inode, const InodeRecord& record);
   // Byte ranges below the limit that are dirty, block-aligned.
   std::vector<ByteRange> DirtyRuns(const InodePtr& inode, const InodeRecord& record);
-  // No block is dirty any more. Under Core::mu.
-  Status MarkClean(const InodePtr& inode, Transaction& txn);
+  // No block is dirty any more, and what lay behind the old limit, all of it here, has an origin now. Under Core::mu.
+  Status MarkClean(const InodePtr& inode, uint64_t old_limit, uint64_t new_limit, Transaction& txn);
   void AfterStep(const InodePtr& inode);
 
   SpaceBudget& budget() { return budget_; }

@@ -86,4 +86,13 @@ std::string TestBytes(uint64_t seed, size_t size) {
   return SeededRandom(seed).Bytes(size);
 }
 
+ContentHeaders AllHeaders() {
+  return {.type = "text/plain; charset=utf-8",
+          .encoding = "gzip",
+          .disposition = "attachment; filename=\"a b.txt\"",
+          .language = "de-DE, en",
+          .cache_control = "max-age=60",
+          .expires = "Thu, 01 Dec 2033 16:00:00 GMT"};
+}
+
 }  // namespace pailfs::conformance

@@ -83,6 +83,9 @@ std::string Md5Hex(std::string_view data);
 // Bytes that differ everywhere, from a seed.
 std::string TestBytes(uint64_t seed, size_t size);
 
+// Every header set.
+ContentHeaders AllHeaders();
+
 }  // namespace pailfs::conformance
 
 #define ASSERT_OK(expr)                                       \

@@ -406,13 +406,6 @@ Status RamMountCache::Write(const OpContext& ctx, Ino ino, uint64_t offset, std:
   return {};
 }
 
-Status RamMountCache::Flush(const OpContext&, Ino) {
-  return {};
-}
-Status RamMountCache::Fsync(const OpContext&, Ino) {
-  return {};
-}
-
 Status RamMountCache::Allocate(const OpContext&, Ino ino, cache::AllocateMode mode, uint64_t offset, uint64_t length) {
   using cache::AllocateMode;
   MutexLock lock(mu_);
@@ -499,30 +492,9 @@ Result<cache::FileSystemStats> RamMountCache::Stats(const OpContext&) {
   return cache::FileSystemStats{.total_bytes = 1 << 30, .free_bytes = 1 << 29, .files = nodes_.size()};
 }
 
-bool RamMountCache::LookupIsLocal(Ino, std::string_view) {
-  return true;
-}
-bool RamMountCache::DirectoryIsLocal(Ino) {
-  return true;
-}
-
 bool RamMountCache::ReadIsLocal(Ino, uint64_t, uint64_t) {
   MutexLock lock(mu_);
   return !holding_;
-}
-
-bool RamMountCache::WriteIsLocal(Ino ino, uint64_t offset, uint64_t length) {
-  return ReadIsLocal(ino, offset, length);
-}
-
-Status RamMountCache::FlushAll(const OpContext&, const std::function<void(const cache::CacheStatus&)>&) {
-  return {};
-}
-Result<size_t> RamMountCache::RunWriteBack(const OpContext&, bool) {
-  return size_t{0};
-}
-cache::CacheStatus RamMountCache::GetStatus() {
-  return {};
 }
 
 }  // namespace pailfs

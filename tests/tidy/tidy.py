@@ -41,6 +41,9 @@ SEAMS = {
     r"snappy.*": set(),
 }
 
+# Inside the store rows are passed as they are.
+ROW_HEADERS = {"store/bodies.h", "store/check_session.h", "store/version_rows.h"}
+
 MOST_LINES = 500
 FORBIDDEN = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|\bfor now\b|\b(class|struct)\s+\w*(Manager|Helper|Util)\b")
 CXX = {".h", ".cc"}
@@ -107,7 +110,7 @@ def seams(tree):
             for pattern, allowed in SEAMS.items():
                 if not re.fullmatch(pattern, path):
                     continue
-                if allowed is None and file.suffix == ".h":
+                if allowed is None and file.suffix == ".h" and str(file) not in ROW_HEADERS:
                     tree.complain(file, number, f"{path} belongs in a .cc file")
                 elif allowed is not None and str(file) not in allowed:
                     tree.complain(file, number, f"{path} is allowed only in: {', '.join(sorted(allowed)) or 'no file'}")

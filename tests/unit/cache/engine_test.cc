@@ -377,6 +377,35 @@ TEST_P(EngineTest, TheCacheLimitHolds) {
   }
 }
 
+TEST_P(EngineTest, AFileLargerThanTheCacheIsWrittenAndReadBack) {
+  cache_.options().size_limit_bytes = 16 << 20;
+  cache_.options().full_timeout_ns = 1;
+  cache_.Reopen();
+  NewInode inode;
+  inode.mode = S_IFREG | 0644;
+  const auto made = cache_->Create(cache_.ctx(), kRootIno, "f", inode, {}, {true, false}, false);
+  ASSERT_OK(made);
+  constexpr uint64_t kChunk = 1 << 20;
+  for (uint64_t i = 0; i < 64; ++i) {
+    const std::string chunk(kChunk, static_cast<char>('a' + i % 26));
+    Status written = cache_->Write(cache_.ctx(), made->ino, i * kChunk, AsBytes(chunk), false);
+    if (written.Is(Errc::kNoSpace)) {
+      // The file is still open: what was uploaded makes room for what follows.
+      ASSERT_OK(cache_->RunWriteBack(cache_.ctx(), true));
+      written = cache_->Write(cache_.ctx(), made->ino, i * kChunk, AsBytes(chunk), false);
+    }
+    ASSERT_TRUE(written.ok()) << "at " << i << " MiB: " << written.error().message;
+    EXPECT_LE(cache_->GetStatus().used_bytes, 16U << 20);
+  }
+  cache_->Close(made->ino, {true, false});
+  cache_.Flush();
+  std::string content = cache_.ReadFile("f").value();
+  for (uint64_t i = 0; i < 64; ++i) {
+    ASSERT_EQ(content.compare(i * kChunk, kChunk, std::string(kChunk, static_cast<char>('a' + i % 26))), 0) << i;
+  }
+  EXPECT_LE(cache_->GetStatus().used_bytes, 16U << 20);
+}
+
 TEST_P(EngineTest, DirectoryCookiesResume) {
   for (int i = 0; i < 300; ++i) ASSERT_OK(cache_.WriteFile(StrCat("f", i), ""));
   std::vector<std::string> names;

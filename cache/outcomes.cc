@@ -1,0 +1,320 @@
+// What became of write-back steps: finding out, and applying it to the namespace.
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "cache/metadata_codec.h"
+#include "cache/write_back.h"
+
+namespace pailfs::cache {
+
+Status WriteBack::Finish(const OpContext& ctx, const Step& step, Result<Outcome> outcome) {
+  if (!step.ask && (outcome.Is(Errc::kPreconditionFailed) || outcome.Is(Errc::kAmbiguous))) {
+    outcome = Resolve(ctx, step, std::move(outcome).error());
+  }
+  Status applied;
+  std::optional<std::pair<Ino, std::string>> stale_name;
+  {
+    MutexLock lock(core_.mu);
+    step.inode->stepping = false;
+    if (!outcome.Is(Errc::kAmbiguous)) step.inode->record.operation_key.clear();
+    core_.busy_keys.erase(step.key);
+    --core_.steps_in_flight;
+    applied = outcome.ok() ? ApplySuccess(step, *outcome) : ApplyFailure(step, outcome.error());
+    core_.progress_changed.NotifyAll();
+    core_.work_changed.NotifyAll();
+    stale_name.swap(step.inode->stale_name);
+  }
+  if (stale_name) core_.invalidate(step.inode->ino, stale_name->first, stale_name->second);
+  data_.AfterStep(step.inode);
+  return applied;
+}
+
+Result<WriteBack::Outcome> WriteBack::Ask(const OpContext& ctx, const Step& step) {
+  auto info = core_.store.Head(ctx, step.key, {});
+  if (!info.ok() && !info.Is(Errc::kNotFound)) return Error{Errc::kAmbiguous, info.error().message};
+  const std::string* token = info.ok() ? FindMetadata(info->metadata, kOperationMetadata) : nullptr;
+  if (token == nullptr || *token != core_.OperationToken(step.record.ino, step.operation)) {
+    return Error{Errc::kCancelled, "the step left nothing"};
+  }
+  return Outcome{{info->etag, info->version_id, info->last_modified_us}, info->size_bytes};
+}
+
+Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& step, Error error) {
+  auto info = core_.store.Head(ctx, step.key, {});
+  if (info.Is(Errc::kNotFound)) {
+    MutexLock lock(core_.mu);
+    if (error.code == Errc::kPreconditionFailed && step.conditions.if_match) {
+      // Deleted by somebody else: the edit wins. What is not in the cache went with the object.
+      InodeRecord& record = step.inode->record;
+      step.inode->replaces_etag.reset();
+      Transaction txn;
+      ASSIGN_OR_RETURN(const auto tombstone, core_.db->FindTombstone(step.key));
+      if (tombstone) {
+        core_.db->RemoveTombstone(txn, step.key);
+        --core_.tombstones;
+      }
+      if (record.origin && record.origin->key == step.key) {
+        if (record.IsRegular() && !record.complete && record.origin->limit > 0) {
+          return Error{Errc::kStale, "the object was deleted by another client and its bytes are not in the cache"};
+        }
+        record.origin.reset();
+        if (record.IsRegular()) record.content_dirty = true;
+        core_.Save(*step.inode, txn);
+      }
+      RETURN_IF_ERROR(core_.Commit(txn));
+    }
+    // The request did nothing; the step is planned anew.
+    return Error{error.code == Errc::kAmbiguous ? Errc::kUnavailable : Errc::kCancelled, error.message};
+  }
+  if (!info.ok()) return Error{Errc::kAmbiguous, info.error().message};
+  const std::string* token = FindMetadata(info->metadata, kOperationMetadata);
+  if (token != nullptr && *token == core_.OperationToken(step.record.ino, step.operation)) {
+    return Outcome{{info->etag, info->version_id, info->last_modified_us}, info->size_bytes};
+  }
+  if (token != nullptr && token->starts_with(StrCat(core_.mount_id, "."))) {
+    MutexLock lock(core_.mu);
+    if (step.inode->as_recovered && IsNewer(step.record, *info)) {
+      RETURN_IF_ERROR(AdoptObject(step, *info));
+      return Error{Errc::kCancelled, "the bucket is ahead"};
+    }
+    // Our own request, whose answer we never saw or forgot: the newer step replaces it.
+    step.inode->replaces_etag = info->etag;
+    return Error{Errc::kCancelled, "an earlier upload of ours is replaced"};
+  }
+  if (error.code == Errc::kAmbiguous) return Error{Errc::kUnavailable, error.message};
+  if (step.record.IsDirectory()) {
+    // Attributes are all that a marker has: ours win, and a tree is not renamed for them.
+    MutexLock lock(core_.mu);
+    step.inode->replaces_etag = info->etag;
+    return Error{Errc::kCancelled, "another client's marker is replaced"};
+  }
+  return error;
+}
+
+bool WriteBack::IsNewer(const InodeRecord& record, const ObjectInfo& info) const {
+  const std::string* token = FindMetadata(info.metadata, kOperationMetadata);
+  if (token == nullptr || !token->starts_with(StrCat(core_.mount_id, "."))) return false;
+  const auto operation = ParseUint(std::string_view(*token).substr(token->rfind('.') + 1));
+  return operation && *operation >= record.changed_operation;
+}
+
+Status WriteBack::AskUnanswered(const OpContext& ctx) {
+  std::vector<InodePtr> unanswered;
+  {
+    MutexLock lock(core_.mu);
+    for (const auto& [order, ino] : core_.dirty_by_order) {
+      const InodePtr inode = core_.Cached(ino);
+      if (inode != nullptr && !inode->record.operation_key.empty()) unanswered.push_back(inode);
+    }
+  }
+  for (const InodePtr& inode : unanswered) {
+    std::optional<Step> step;
+    {
+      MutexLock lock(core_.mu);
+      core_.Dequeue(inode);
+      step = PlanAsk(inode);
+    }
+    if (!step) continue;
+    auto outcome = Ask(ctx, *step);
+    const bool out_of_reach = outcome.Is(Errc::kAmbiguous);
+    RETURN_IF_ERROR(Finish(ctx, *step, std::move(outcome)));
+    if (out_of_reach) break;
+  }
+  return {};
+}
+
+Status WriteBack::AdoptNewerObjects(const OpContext& ctx) {
+  std::vector<InodePtr> recovered;
+  {
+    MutexLock lock(core_.mu);
+    for (const auto& [order, ino] : core_.dirty_by_order) {
+      const InodePtr inode = core_.Cached(ino);
+      if (inode != nullptr && inode->as_recovered) recovered.push_back(inode);
+    }
+  }
+  for (const InodePtr& inode : recovered) {
+    Step step;
+    {
+      MutexLock lock(core_.mu);
+      const auto key = core_.TargetKey(*inode);
+      if (!key.ok()) continue;
+      step.inode = inode;
+      step.record = inode->record;
+      step.operation = inode->record.operation;
+      step.key = *key;
+    }
+    const auto info = core_.store.Head(ctx, step.key, {});
+    // Out of reach or absent: the upload itself will find out.
+    if (!info.ok() || !IsNewer(step.record, *info)) continue;
+    MutexLock lock(core_.mu);
+    RETURN_IF_ERROR(AdoptObject(step, *info));
+    core_.UpdateQueue(inode);
+    RETURN_IF_ERROR(core_.SettleIfClean(inode));
+  }
+  return {};
+}
+
+Status WriteBack::AdoptObject(const Step& step, const ObjectInfo& info) {
+  Inode& inode = *step.inode;
+  InodeRecord& record = inode.record;
+  const std::optional<Origin> old = record.origin;
+  InodeRecord adopted = loader_.RecordOf(info, record.ino, record.parent, record.name);
+  if ((adopted.mode & S_IFMT) != (record.mode & S_IFMT)) return {};
+  adopted.operation = step.operation;
+  adopted.subdirectories = record.subdirectories;
+  adopted.content_generation = record.content_generation + 1;
+  Transaction txn;
+  RETURN_IF_ERROR(data_.Forget(step.inode, txn));
+  if (old && old->key != step.key) RETURN_IF_ERROR(core_.AddTombstone(*old, txn));
+  ASSIGN_OR_RETURN(const auto tombstone, core_.db->FindTombstone(step.key));
+  if (tombstone) {
+    core_.db->RemoveTombstone(txn, step.key);
+    --core_.tombstones;
+  }
+  record = std::move(adopted);
+  inode.stale_name.emplace(record.parent, record.name);
+  RETURN_IF_ERROR(core_.ReleaseHeld(step.inode, txn));
+  core_.Save(inode, txn);
+  LogInfo(core_.PathOf(inode), ": the bucket has a newer state than the cache had after the power loss");
+  return core_.Commit(txn);
+}
+
+Status WriteBack::MoveOrigin(const Step& step, const Outcome& outcome, Transaction& txn) {
+  Inode& inode = *step.inode;
+  InodeRecord& record = inode.record;
+  core_.NoteKeyChanged(step.key);
+  const std::optional<Origin> old = record.origin;
+  Origin origin{step.key, outcome.put.etag, outcome.put.version_id, outcome.size, 0, outcome.put.last_modified_us,
+                false};
+  const bool same_content = record.content_generation == step.content_generation;
+  if (step.kind == Kind::kPutContent && same_content) {
+    origin.limit = outcome.size;
+    // W4: only generations up to the step's own become clean.
+    if (record.limit() == 0) record.complete = true;
+    record.content_dirty = false;
+    RETURN_IF_ERROR(data_.MarkClean(step.inode, record.limit(), origin.limit, txn));
+  } else {
+    // Bytes beyond the present limit changed since, or never came from an object: they stay in the cache and dirty.
+    origin.limit = std::min(record.limit(), outcome.size);
+  }
+  if (!record.IsRegular()) origin.limit = 0;
+  record.origin = origin;
+  if (step.kind != Kind::kEvacuate && inode.attribute_generation == step.attribute_generation) {
+    record.attributes_dirty = false;
+  }
+  inode.replaces_etag.reset();
+
+  ASSIGN_OR_RETURN(const auto tombstone, core_.db->FindTombstone(step.key));
+  if (tombstone) {
+    core_.db->RemoveTombstone(txn, step.key);
+    --core_.tombstones;
+  }
+  ASSIGN_OR_RETURN(const auto displaced, core_.db->FindDisplaced(step.key));
+  if (displaced) {
+    core_.db->RemoveDisplaced(txn, step.key);
+    ASSIGN_OR_RETURN(const InodePtr other, core_.Get(*displaced));
+    if (other != step.inode && other->record.origin && other->record.origin->key == step.key) {
+      other->record.origin->superseded = true;
+      core_.Save(*other, txn);
+    }
+  }
+  // W2: the old place goes only now that the new one is recorded.
+  if (old && old->key != step.key) {
+    core_.NoteKeyChanged(old->key);
+    RETURN_IF_ERROR(core_.AddTombstone(*old, txn));
+  }
+  const auto target = record.parent != 0 ? core_.TargetKey(inode) : Result<std::string>(std::string());
+  if (!target.ok() || *target != step.key) core_.db->PutDisplaced(txn, step.key, inode.ino);
+  if (step.kind == Kind::kPutContent) RETURN_IF_ERROR(core_.ReleaseHeld(step.inode, txn));
+  return {};
+}
+
+Status WriteBack::ApplySuccess(const Step& step, const Outcome& outcome) {
+  Transaction txn;
+  RETURN_IF_ERROR(MoveOrigin(step, outcome, txn));
+  Inode& inode = *step.inode;
+  inode.failures = 0;
+  inode.aborted_uploads = 0;
+  inode.must_evacuate = false;
+  inode.last_error.reset();
+  core_.failing.erase(inode.ino);
+  core_.Save(inode, txn);
+  if (inode.record.parent == 0) RETURN_IF_ERROR(core_.FreeIfUnused(step.inode, txn));
+  RETURN_IF_ERROR(core_.Commit(txn));
+  core_.UpdateQueue(step.inode);
+  return core_.SettleIfClean(step.inode);
+}
+
+Status WriteBack::ApplyFailure(const Step& step, const Error& error) {
+  Inode& inode = *step.inode;
+  if (inode.record.parent == 0) {
+    Transaction txn;
+    RETURN_IF_ERROR(core_.FreeIfUnused(step.inode, txn));
+    RETURN_IF_ERROR(core_.Commit(txn));
+    if (inode.freed) return {};
+  }
+  if (error.code == Errc::kCancelled) {
+    ++inode.aborted_uploads;
+    core_.UpdateQueue(step.inode);
+    return core_.SettleIfClean(step.inode);
+  }
+  if (error.code == Errc::kPreconditionFailed && step.kind != Kind::kEvacuate) return MakeConflictCopy(step);
+  if (error.code == Errc::kNotFound && step.kind == Kind::kCopy && inode.record.complete) {
+    // The origin vanished, but every byte is here.
+    Transaction txn;
+    inode.record.origin.reset();
+    RETURN_IF_ERROR(core_.MarkChanged(step.inode, Change::kContent, txn));
+    return core_.Commit(txn);
+  }
+  // W6: the data stays, the error is shown, and others do not wait.
+  ++inode.failures;
+  inode.last_error = error;
+  if (ErrcRetryClass(error.code) == RetryClass::kNever) inode.unseen_error = error;
+  core_.failing.insert(inode.ino);
+  core_.metrics.counter("writeback.failures").Add();
+  LogWarning("cannot write ", core_.PathOf(inode), " back to ", step.key, ": ", error.message);
+  core_.UpdateQueue(step.inode);
+  return {};
+}
+
+Status WriteBack::MakeConflictCopy(const Step& step) {
+  Inode& inode = *step.inode;
+  InodeRecord& record = inode.record;
+  if (record.parent == 0) return {};
+  const std::string old_name = record.name;
+  const std::string suffix = StrCat(".conflict-", core_.options.host_name, "-", core_.NowNs() / 1'000'000'000);
+  std::string name = old_name.substr(0, kMaxNameBytes - std::min(suffix.size(), kMaxNameBytes - 1)) + suffix;
+  Transaction txn;
+  ASSIGN_OR_RETURN(const InodePtr parent, core_.Get(record.parent));
+  RETURN_IF_ERROR(core_.db->RemoveDentry(txn, record.parent, old_name));
+  record.SetName(name);
+  inode.stale_name.emplace(record.parent, old_name);
+  core_.db->PutDentry(txn, record.parent, {record.name, record.ino, record.mode & S_IFMT}, /*in_meta=*/true);
+  if (record.origin && record.origin->key == step.key) {
+    record.origin->superseded = true;
+    if (!record.origin->HasOwnVersion() && record.IsRegular() && (record.complete || record.limit() == 0)) {
+      record.origin.reset();
+    }
+  }
+  inode.replaces_etag.reset();
+  if (record.IsRegular() && !record.origin) record.content_dirty = true;
+  record.attributes_dirty = true;
+  // The directory is listed again, which brings the other client's object in under the name.
+  parent->known = false;
+  core_.db->SetListingComplete(txn, parent->ino, false);
+  ASSIGN_OR_RETURN(const auto tombstone, core_.db->FindTombstone(step.key));
+  if (tombstone) {
+    core_.db->RemoveTombstone(txn, step.key);
+    --core_.tombstones;
+  }
+  core_.Save(inode, txn);
+  RETURN_IF_ERROR(core_.Commit(txn));
+  core_.metrics.counter("writeback.conflicts").Add();
+  LogWarning("conflict: ", step.key, " was changed by another client; our version is kept as ", core_.PathOf(inode));
+  core_.UpdateQueue(step.inode);
+  return {};
+}
+
+}  // namespace pailfs::cache
