@@ -1,6 +1,7 @@
 // Randomness as a dependency. SeededRandom reproduces a run from its seed; SystemRandom is for ids and salts.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 
@@ -18,14 +19,15 @@ class Random {
   std::string Bytes(size_t n);
 };
 
-// SplitMix64 (Steele, Lea, Flood 2014). Not thread-safe.
+// SplitMix64 (Steele, Lea, Flood 2014). Thread-safe; reproducible as far as the order of the calls is.
 class SeededRandom : public Random {
  public:
   explicit SeededRandom(uint64_t seed) : state_(seed) {}
+  void Restart(uint64_t seed) { state_ = seed; }
   uint64_t Next() override;
 
  private:
-  uint64_t state_;
+  std::atomic<uint64_t> state_;
 };
 
 // getrandom(2). Thread-safe.

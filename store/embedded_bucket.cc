@@ -275,12 +275,14 @@ Result<DeleteResult> EmbeddedBucket::DeleteIn(CommitView& view, const DeleteItem
     return result;
   }
   const auto seq = SeqOf(item.key, item.version_id);
-  if (!seq && item.version_id != "null") return DeleteResult{false, false, item.version_id};
-  ASSIGN_OR_RETURN(const auto located, seq ? rows.Find(*seq) : rows.FindNull());
-  if (!located) return DeleteResult{false, false, item.version_id};
-  if (item.if_match && located->version.etag() != *item.if_match) {
-    return Error{Errc::kPreconditionFailed, StrCat("the object has changed: ", item.key)};
+  std::optional<VersionRows::Located> located;
+  if (seq || item.version_id == "null") {
+    ASSIGN_OR_RETURN(located, seq ? rows.Find(*seq) : rows.FindNull());
   }
+  if (item.if_match && (!located || located->version.etag() != *item.if_match)) {
+    return Error{Errc::kPreconditionFailed, StrCat("the object has changed or is not there: ", item.key)};
+  }
+  if (!located) return DeleteResult{false, false, item.version_id};
   view.Advance();
   RETURN_IF_ERROR(rows.DeleteVersion(*located));
   return DeleteResult{true, false, item.version_id};

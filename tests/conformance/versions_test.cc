@@ -64,6 +64,16 @@ TEST_P(VersionedStoreTest, EveryVersionStaysReadable) {
   }
 }
 
+TEST_P(VersionedStoreTest, DeletingAVersionHasAConditionToo) {
+  const PutResult first = Put("k", "1");
+  Put("k", "2");
+  EXPECT_ERRC(store().Delete(ctx_, {"k", first.version_id, Md5Hex("2")}), Errc::kPreconditionFailed);
+  EXPECT_OK(store().Delete(ctx_, {"k", first.version_id, Md5Hex("1")}));
+  EXPECT_ERRC(store().Delete(ctx_, {"k", first.version_id, Md5Hex("1")}), Errc::kPreconditionFailed);
+  EXPECT_OK(store().Delete(ctx_, {"k", first.version_id, std::nullopt}));
+  EXPECT_EQ(Content("k"), "2");
+}
+
 TEST_P(VersionedStoreTest, AVersionIdBelongsToItsKey) {
   const PutResult a = Put("a", "1");
   Put("b", "2");

@@ -52,7 +52,7 @@ void FaultyStore::Inject(StoreCall call, StoreFault fault, int nth, Errc error) 
 
 void FaultyStore::InjectRandomly(uint64_t seed, uint64_t one_in) {
   MutexLock lock(mu_);
-  random_ = SeededRandom(seed);
+  random_.Restart(seed);
   one_in_ = one_in;
 }
 

@@ -17,6 +17,7 @@
 #include "base/random.h"
 #include "base/str.h"
 #include "cache/mount_cache.h"
+#include "tests/support/faulty_store.h"
 #include "tests/support/memory_store.h"
 
 namespace pailfs::cache {
@@ -24,7 +25,8 @@ namespace pailfs::cache {
 class CacheHarness {
  public:
   explicit CacheHarness(VersioningState versioning = VersioningState::kEnabled, uint64_t seed = 1)
-      : files_(PosixFileSystem()), random_(seed), memory_(clock_, StoreOptions(versioning)), store_(memory_, metrics_) {
+      : files_(PosixFileSystem()), random_(seed), memory_(clock_, StoreOptions(versioning)), faulty_(memory_),
+        store_(faulty_, metrics_) {
     std::string pattern = (std::filesystem::temp_directory_path() / "pailfs-cache-XXXXXX").string();
     root_ = mkdtemp(pattern.data());
     directory_ = root_ + "/0";
@@ -35,7 +37,8 @@ class CacheHarness {
       : files_(files),
         random_(seed),
         memory_(clock_, StoreOptions(versioning)),
-        store_(memory_, metrics_),
+        faulty_(memory_),
+        store_(faulty_, metrics_),
         directory_("/cache") {}
   ~CacheHarness() {
     cache_.reset();
@@ -194,6 +197,8 @@ class CacheHarness {
 
   ManualClock& clock() { return clock_; }
   MemoryStore& memory() { return memory_; }
+  // Between the cache and the memory.
+  FaultyStore& faulty() { return faulty_; }
   Metrics& metrics() { return metrics_; }
   MountOptions& options() { return options_; }
   const OpContext& ctx() const { return ctx_; }
@@ -234,6 +239,7 @@ class CacheHarness {
   SeededRandom random_;
   Metrics metrics_;
   MemoryStore memory_;
+  FaultyStore faulty_;
   MeteredStore store_;
   OpContext ctx_;
   MountOptions options_;

@@ -268,6 +268,57 @@ TEST_P(EngineTest, ACloneOfACleanFileMovesNoBytes) {
   EXPECT_EQ(cache_.Bucket(), (Tree{{"g", content}}));
 }
 
+TEST_P(EngineTest, AnAnswerThatIsLostIsAskedFor) {
+  ASSERT_OK(cache_.WriteFile("f", "content"));
+  cache_.faulty().Inject(StoreCall::kPut, StoreFault::kLoseAnswer);
+  cache_.Flush();
+  EXPECT_EQ(cache_.Bucket(), (Tree{{"f", "content"}}));
+  ASSERT_OK(cache_.WriteFile("f", "changed"));
+  cache_.faulty().Inject(StoreCall::kPut, StoreFault::kLoseRequest);
+  cache_.Flush();
+  EXPECT_EQ(cache_.Bucket(), (Tree{{"f", "changed"}}));
+}
+
+TEST_P(EngineTest, AFileUnlinkedWhileNobodyKnowsItsUploadLeavesNothing) {
+  for (const bool crash : {false, true}) {
+    SCOPED_TRACE(crash);
+    ASSERT_OK(cache_.WriteFile("f", "content"));
+    ASSERT_OK(cache_.WriteFile("g", "moved"));
+    cache_.clock().Advance(10'000'000'000);
+    // The first two requests are the files' uploads: done, unanswered, and then the network is gone.
+    cache_.faulty().Inject(StoreCall::kPut, StoreFault::kLoseAnswer, 1);
+    cache_.faulty().Inject(StoreCall::kPut, StoreFault::kLoseAnswer, 2);
+    cache_.faulty().Inject(StoreCall::kHead, StoreFault::kFail, 1);
+    cache_.faulty().Inject(StoreCall::kHead, StoreFault::kFail, 2);
+    ASSERT_OK(cache_->RunWriteBack(cache_.ctx(), false));
+    EXPECT_EQ(cache_.Bucket(), (Tree{{"f", "content"}, {"g", "moved"}}));
+    ASSERT_OK(cache_.Unlink("f"));
+    ASSERT_OK(cache_.Rename("g", "h"));
+    if (crash) cache_.Crash();
+    cache_.Flush();
+    EXPECT_EQ(cache_.Bucket(), (Tree{{"h", "moved"}}));
+    EXPECT_EQ(cache_.Tree(), (Tree{{"h", "moved"}}));
+    ASSERT_OK(cache_.Unlink("h"));
+    cache_.Flush();
+    EXPECT_TRUE(cache_.Bucket().empty());
+  }
+}
+
+TEST_P(EngineTest, ADeletionThatFailsIsTriedAgainLater) {
+  ASSERT_OK(cache_.WriteFile("f", "content"));
+  cache_.Flush();
+  ASSERT_OK(cache_.Unlink("f"));
+  cache_.clock().Advance(10'000'000'000);
+  cache_.faulty().Inject(StoreCall::kDeleteBatch, StoreFault::kFail);
+  EXPECT_FALSE(cache_->RunWriteBack(cache_.ctx(), false).ok());
+  const int64_t deletions = cache_.faulty().calls(StoreCall::kDeleteBatch);
+  ASSERT_OK(cache_->RunWriteBack(cache_.ctx(), false));
+  EXPECT_EQ(cache_.faulty().calls(StoreCall::kDeleteBatch), deletions) << "without a pause";
+  cache_.clock().Advance(10'000'000'000);
+  ASSERT_OK(cache_->RunWriteBack(cache_.ctx(), false));
+  EXPECT_TRUE(cache_.Bucket().empty());
+}
+
 TEST_P(EngineTest, AForeignChangeIsAConflictAndBothAreKept) {
   ASSERT_OK(cache_.WriteFile("f", "mine"));
   StringBody body("theirs");

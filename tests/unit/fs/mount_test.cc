@@ -366,7 +366,7 @@ TEST_F(MountTest, LocksExcludeOtherProcesses) {
 }
 
 TEST_F(MountTest, WritingByOthersClearsSetuidAndSetgid) {
-  if (geteuid() != 0) return;
+  ASSERT_EQ(geteuid(), 0U) << "needs root";
   const auto mode_after = [this](const std::function<int(const char*)>& change) {
     Put("program", "code");
     EXPECT_EQ(chmod(Path("program").c_str(), 06777), 0);
@@ -395,7 +395,7 @@ TEST_F(MountTest, WritingByOthersClearsSetuidAndSetgid) {
 }
 
 TEST_F(MountTest, PermissionsAreChecked) {
-  if (geteuid() != 0) return;
+  ASSERT_EQ(geteuid(), 0U) << "needs root";
   Put("secret", "x", 0600);
   const std::string path = Path("secret");
   EXPECT_EQ(AsNobody([&] { return open(path.c_str(), O_RDONLY) == -1 && errno == EACCES ? 0 : 1; }), 0);
