@@ -25,7 +25,10 @@ namespace pailfs::cache {
 class CacheHarness {
  public:
   explicit CacheHarness(VersioningState versioning = VersioningState::kEnabled, uint64_t seed = 1)
-      : files_(PosixFileSystem()), random_(seed), memory_(clock_, StoreOptions(versioning)), faulty_(memory_),
+      : files_(PosixFileSystem()),
+        random_(seed),
+        memory_(clock_, StoreOptions(versioning)),
+        faulty_(memory_),
         store_(faulty_, metrics_) {
     std::string pattern = (std::filesystem::temp_directory_path() / "pailfs-cache-XXXXXX").string();
     root_ = mkdtemp(pattern.data());
