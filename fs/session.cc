@@ -1,5 +1,6 @@
 #include "fs/session.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -60,6 +61,15 @@ void BlockSignals() {
   for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) sigdelset(&set, fault);
   sigdelset(&set, kWakeSignal);
   pthread_sigmask(SIG_SETMASK, &set, nullptr);
+}
+
+// Nobody answers any more: what still waits in the kernel is given up, and with it the locks for which a notification
+// waits. Does nothing after an unmount, when the path may be that of another mount already.
+void EndConnection(int descriptor, const std::string& mountpoint) {
+  pollfd device{descriptor, 0, 0};
+  if (poll(&device, 1, 0) == 1 && (device.revents & POLLERR) != 0) return;
+  // Forced, it ends the connection although the mount is busy and stays.
+  if (umount2(mountpoint.c_str(), MNT_FORCE) != 0 && errno == EBUSY) umount2(mountpoint.c_str(), MNT_DETACH);
 }
 
 void InstallWakeHandler() {
@@ -242,8 +252,10 @@ Session::~Session() {
   impl_->ending.request_stop();
   if (impl_->verbs != nullptr) impl_->verbs->Drain();
   if (impl_->attached) impl_->mount_cache.SetKernelNotifier(nullptr);
-  if (impl_->mounted) fuse_session_unmount(impl_->session.get());
+  if (impl_->mounted) EndConnection(fuse_session_fd(impl_->session.get()), impl_->mountpoint);
+  // Before its descriptor is closed.
   impl_->invalidator.reset();
+  if (impl_->mounted) fuse_session_unmount(impl_->session.get());
 }
 
 Status Session::Run() {
