@@ -8,6 +8,12 @@
 #include "cache/write_back.h"
 
 namespace pailfs::cache {
+namespace {
+
+// So often in a row a step that came to nothing is planned anew at once; then it counts as failed.
+constexpr int kMostAborts = 20;
+
+}  // namespace
 
 Status WriteBack::Finish(const OpContext& ctx, const Step& step, Result<Outcome> outcome) {
   if (!step.ask && (outcome.Is(Errc::kPreconditionFailed) || outcome.Is(Errc::kAmbiguous))) {
@@ -255,8 +261,7 @@ Status WriteBack::ApplyFailure(const Step& step, const Error& error) {
     RETURN_IF_ERROR(core_.Commit(txn));
     if (inode.freed) return {};
   }
-  if (error.code == Errc::kCancelled) {
-    ++inode.aborted_uploads;
+  if (error.code == Errc::kCancelled && ++inode.aborted_uploads <= kMostAborts) {
     core_.UpdateQueue(step.inode);
     return core_.SettleIfClean(step.inode);
   }

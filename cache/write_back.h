@@ -36,8 +36,8 @@ class WriteBack {
   Status FlushAll(const OpContext& ctx, const std::function<void()>& progress);
   // The same for one inode (and nothing else).
   Status FlushInode(const OpContext& ctx, const InodePtr& inode);
-  // After a crash: asks what became of the steps whose outcome was not recorded. Those that cannot be asked for now are
-  // asked for by write-back later.
+  // After a crash: asks what became of the steps whose outcome was not recorded. Without an answer write-back asks
+  // again later.
   Status AskUnanswered(const OpContext& ctx);
   // After a power loss, before anybody looks: where the bucket has a newer state of a dirty inode than we have, takes
   // that.

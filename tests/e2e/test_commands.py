@@ -211,6 +211,18 @@ class Commands(MountTest):
                      f"cache={self.mount.cache}")
         self.refused(2, str(self.mount.pid), "store", "check", self.mount.store)
 
+    def test_a_cache_belongs_to_one_bucket(self):
+        self.mount.mount()
+        (self.root / "file").write_text("of the first bucket")
+        self.mount.umount()
+        other = f"store:{self.mount.store}/another"
+        done = pailfs("mount", other, self.root, "-o", f"cache={self.mount.cache}", check=False)
+        self.assertEqual(done.returncode, 32)
+        self.assertIn("belongs to another bucket", done.stderr)
+        self.assertIn(str(self.mount.cache), done.stderr)
+        self.mount.mount()
+        self.assertEqual((self.root / "file").read_text(), "of the first bucket")
+
     def test_formats_of_another_version(self):
         self.mount.mount()
         (self.root / "file").write_text("x")
