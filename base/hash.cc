@@ -2,6 +2,7 @@
 
 #include <isa-l/crc.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -107,6 +108,18 @@ Md5Digest Md5Of(std::string_view data) {
 }
 Sha256Digest Sha256Of(std::string_view data) {
   return Digest<32>(EVP_sha256(), data);
+}
+Sha256Digest HmacSha256(std::string_view key, std::string_view data) {
+  // OpenSSL takes the key's length as int; RFC 2104 replaces a key longer than a block by its digest anyway.
+  constexpr size_t kBlock = 64;
+  const Sha256Digest long_key = key.size() > kBlock ? Sha256Of(key) : Sha256Digest{};
+  if (key.size() > kBlock) key = {reinterpret_cast<const char*>(long_key.data()), long_key.size()};
+  Sha256Digest digest;
+  if (HMAC(EVP_sha256(), key.data() != nullptr ? key.data() : "", static_cast<int>(key.size()),
+           reinterpret_cast<const unsigned char*>(data.data()), data.size(), digest.data(), nullptr) == nullptr) {
+    std::abort();
+  }
+  return digest;
 }
 
 std::string Hex(std::span<const uint8_t> bytes) {

@@ -42,6 +42,8 @@ class Md5 {
 
 Md5Digest Md5Of(std::string_view data);
 Sha256Digest Sha256Of(std::string_view data);
+// RFC 2104 with SHA-256.
+Sha256Digest HmacSha256(std::string_view key, std::string_view data);
 
 // Lower-case hex.
 std::string Hex(std::span<const uint8_t> bytes);
