@@ -5,7 +5,7 @@
 build_packages=(
   g++ cmake ninja-build ccache pkg-config
   libfuse3-dev fuse3 libleveldb-dev libsnappy-dev libprotobuf-dev protobuf-compiler
-  libcli11-dev libtomlplusplus-dev libssl-dev libisal-dev
+  libcli11-dev libtomlplusplus-dev libpugixml-dev libssl-dev libisal-dev
 )
 # To run the whole suite.
 test_packages=(

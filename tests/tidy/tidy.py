@@ -36,6 +36,7 @@ SEAMS = {
     r"(crc|isa-l|isa-l/.*)(\.h)?": {"base/hash.cc"},
     r"CLI/.*": {"cli/command_line.cc"},
     r"toml\+\+/.*|toml\.hpp|toml\.h": {"cli/config_file.cc"},
+    r"pugixml\.hpp|pugiconfig\.hpp": {"base/s3wire/xml.cc"},
     r"spdlog/.*|fmt/.*": set(),
     r"google/protobuf/.*|.*\.pb\.h": None,  # generated code: in .cc files only
     r"snappy.*": set(),
