@@ -246,6 +246,7 @@ Status WriteBack::FlushAll(const OpContext& ctx, const std::function<void()>& pr
   }
   core_.failing.clear();
   core_.deletion_failures = 0;
+  core_.deletion_error.reset();
   core_.tombstones_due_ns = core_.clock.MonotonicNs();
   core_.work_changed.NotifyAll();
   Status outcome;
