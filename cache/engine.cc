@@ -109,6 +109,10 @@ CacheStatus Engine::GetStatus() {
   status.pending_deletes = core_.tombstones;
   status.steps_in_flight = core_.steps_in_flight;
   status.error_count = core_.failing.size();
+  if (core_.deletion_error) {
+    ++status.error_count;
+    status.errors.push_back({"(deletions)", core_.deletion_error->message});
+  }
   for (const Ino ino : core_.failing) {
     if (status.errors.size() == kErrorsShown) break;
     const InodePtr inode = core_.Cached(ino);

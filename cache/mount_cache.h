@@ -136,7 +136,7 @@ struct CacheStatus {
   uint64_t dirty_bytes = 0;
   uint64_t pending_deletes = 0;
   uint64_t steps_in_flight = 0;
-  std::vector<UploadError> errors;  // the first few files that cannot be uploaded
+  std::vector<UploadError> errors;  // the first few files that cannot be uploaded; "(deletions)" for objects that stay
   uint64_t error_count = 0;
 };
 

@@ -92,6 +92,7 @@ TEST_F(FlushTest, DeletionsThatAreRefusedEndTheFlush) {
   const Status flushed = Flush();
   ASSERT_TRUE(flushed.Is(Errc::kAccessDenied));
   EXPECT_LT(faulty_.calls(StoreCall::kDeleteBatch), 10);
+  EXPECT_EQ(cache_->GetStatus().error_count, 1U);
   faulty_.Heal();
   const Status again = Flush();
   ASSERT_TRUE(again.ok()) << again.error().message;
