@@ -12,6 +12,12 @@ namespace {
 
 constexpr int64_t kNsPerUs = 1000;
 
+// "c" of "a/b/c" and of "a/b/c/".
+std::string LastSegment(std::string_view key) {
+  if (key.ends_with('/')) key.remove_suffix(1);
+  return std::string(key.substr(key.rfind('/') + 1));
+}
+
 // Counts a listing under way, so that keys that leave the bucket meanwhile are remembered.
 class ListingScope {
  public:
@@ -67,6 +73,7 @@ InodeRecord Loader::RecordOf(const ObjectInfo& info, Ino ino, Ino parent, std::s
     record.size = record.symlink_target.size();
   }
   record.headers = info.headers;
+  if (IsHashedName(record.name)) record.segment = LastSegment(info.key);
   for (const auto& [key, value] : info.metadata) {
     if (!IsPosixMetadataName(key)) record.foreign_metadata.emplace_back(key, value);
   }
@@ -123,9 +130,14 @@ Result<std::vector<Loader::Found>> Loader::Interpret(const OpContext& ctx, const
                                                      bool moved) {
   std::vector<Found> found;
   std::unordered_set<std::string> directories;
+  bool some_hidden = false;
+  if (!moved) {
+    MutexLock lock(core_.mu);
+    ASSIGN_OR_RETURN(some_hidden, core_.AnySpokenForUnder(prefix));
+  }
   for (const std::string& common : page.common_prefixes) {
     if (common == kReservedPrefix) continue;
-    if (!moved) {
+    if (some_hidden) {
       ASSIGN_OR_RETURN(const bool is_directory, IsDirectory(ctx, common));
       if (!is_directory) continue;
     }
@@ -179,16 +191,16 @@ Result<bool> Loader::AddEntry(const InodePtr& dir, const Found& found, const std
     ASSIGN_OR_RETURN(const Ino ino, core_.NumberOf(key, found.info.etag, found.info.last_modified_us));
     record = RecordOf(found.info, ino, dir->ino, found.name);
   }
-  if (IsHashedName(found.name)) record.segment = found.segment;
   core_.db->PutInode(txn, record, /*in_meta=*/false);
   core_.db->PutDentry(txn, dir->ino, {record.name, record.ino, record.mode & S_IFMT}, /*in_meta=*/false);
   return true;
 }
 
 InodeRecord Loader::DirectoryRecord(const Found& found, Ino ino, Ino parent) const {
-  if (!found.has_object) return DefaultDirectory(ino, parent, found.name);
-  InodeRecord record = RecordOf(found.info, ino, parent, found.name);
+  InodeRecord record =
+      found.has_object ? RecordOf(found.info, ino, parent, found.name) : DefaultDirectory(ino, parent, found.name);
   record.mode = (record.mode & 07777) | S_IFDIR;
+  if (IsHashedName(found.name)) record.segment = found.segment;
   return record;
 }
 
@@ -216,7 +228,6 @@ Result<bool> Loader::KeepEntry(const InodePtr& dir, const Dentry& known, const F
     // Attributes only: the inode stays, and so do its cached bytes.
     InodeRecord now = both_directories ? DirectoryRecord(found, record.ino, dir->ino)
                                        : RecordOf(found.info, record.ino, dir->ino, record.name);
-    now.segment = record.segment;
     now.subdirectories = record.subdirectories;
     now.complete = record.complete;
     now.content_generation = record.content_generation;

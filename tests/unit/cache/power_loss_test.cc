@@ -161,6 +161,32 @@ TEST_P(PowerLossTest, WhatFsyncAcknowledgedIsThere) {
   }
 }
 
+TEST_P(PowerLossTest, AnAdoptedObjectOfAnOddKeyKeepsItsKey) {
+  SeededRandom random(1);
+  FaultyFileSystem files;
+  ASSERT_OK(MakeDirectories(files, "/proc/sys/kernel/random"));
+  ASSERT_OK(WriteFileDurably(files, kBootId, "first"));
+  CacheHarness cache(GetParam(), 1, files);
+  const std::string key(300, 'k');
+  StringBody body("from outside");
+  ASSERT_OK(cache.memory().Put(cache.ctx(), key, body, {}));
+  cache.Open();
+  const auto names = cache.Tree();
+  ASSERT_EQ(names.size(), 1U);
+  const std::string name = names.begin()->first;
+  ASSERT_OK(cache.WriteAt(name, 0, "changed"));
+  ASSERT_OK(cache->Fsync(cache.ctx(), cache.At(name)));
+  ASSERT_OK(cache->RunWriteBack(cache.ctx(), true));
+  files.CutPower();
+  cache.Close();
+  files.Restart(Survival::kNothing, random);
+  ASSERT_OK(WriteFileDurably(files, kBootId, "second"));
+  cache.Open();
+  ASSERT_OK(cache.WriteAt(name, 0, "again"));
+  cache.Flush();
+  EXPECT_EQ(cache.Bucket(), (std::map<std::string, std::string>{{key, "againedtside"}})) << "after " << name;
+}
+
 INSTANTIATE_TEST_SUITE_P(Versioning, PowerLossTest, testing::Values(VersioningState::kEnabled, VersioningState::kOff),
                          [](const auto& instance) {
                            return std::string(instance.param == VersioningState::kEnabled ? "Enabled" : "Off");
