@@ -420,6 +420,14 @@ Status Core::AddTombstone(const Origin& origin, Transaction& txn) {
   return {};
 }
 
+Status Core::RemoveTombstone(const std::string& key, Transaction& txn) {
+  ASSIGN_OR_RETURN(const auto pending, db->FindTombstone(key));
+  if (!pending) return {};
+  db->RemoveTombstone(txn, key);
+  --tombstones;
+  return {};
+}
+
 Status Core::DropLink(const InodePtr& inode, Transaction& txn, Ino held_by) {
   InodeRecord& record = inode->record;
   if (inode->in_meta && record.parent != 0) {
@@ -431,11 +439,7 @@ Status Core::DropLink(const InodePtr& inode, Transaction& txn, Ino held_by) {
   const bool stays =
       inode->opens > 0 || inode->directory_opens > 0 || inode->stepping || record.held || !record.operation_key.empty();
   if (stays) {
-    if (!inode->in_meta) {
-      inode->in_meta = true;
-      ASSIGN_OR_RETURN(const auto blocks, db->BlockRows(inode->ino, /*in_meta=*/false));
-      for (const auto& [segment, bits] : blocks) db->PutBlocks(txn, inode->ino, segment, bits, /*in_meta=*/true);
-    }
+    RETURN_IF_ERROR(EnterMeta(inode, txn));
     Save(*inode, txn);
     if (record.origin && !record.origin->superseded) db->PutDisplaced(txn, record.origin->key, inode->ino);
     UpdateQueue(inode);

@@ -114,6 +114,8 @@ class Core {
   // Releases what `inode` held, once its own bytes are safe.
   Status ReleaseHeld(const InodePtr& inode, Transaction& txn) REQUIRES(mu);
   Status AddTombstone(const Origin& origin, Transaction& txn) REQUIRES(mu);
+  // What is at the key, or will be, is not to be deleted any more.
+  Status RemoveTombstone(const std::string& key, Transaction& txn) REQUIRES(mu);
 
   int64_t NowNs() const { return clock.WallNs(); }
   std::string DataPath(Ino ino) const;

@@ -16,23 +16,27 @@ uint64_t OriginEnd(const InodeRecord& record) {
 
 }  // namespace
 
-Status FileData::MarkBeforeChange(const InodePtr& inode, uint64_t offset, uint64_t length, bool) {
+bool FileData::MarkDirty(Inode& inode, uint64_t offset, uint64_t length, bool local_only) {
+  const uint64_t end = std::min(offset + length, OriginEnd(inode.record));
+  if (offset >= end) return false;
+  bool changed = false;
+  MutexLock lock(inode.content.mu);
+  BlockMap& blocks = inode.content.blocks;
+  for (uint64_t block = BlockOf(offset); block < BlocksUpTo(end); ++block) {
+    if (blocks.IsDirty(block) || (local_only && !BlockIsLocal(inode.content, inode.record, block))) continue;
+    blocks.MarkPresent(block, block + 1);
+    blocks.MarkDirty(block, block + 1);
+    changed = true;
+  }
+  return changed;
+}
+
+Status FileData::MarkBeforeChange(const InodePtr& inode, uint64_t offset, uint64_t length) {
   MutexLock lock(core_.mu);
   if (inode->freed) return Error{Errc::kStale, "the file is gone"};
   InodeRecord& record = inode->record;
   const bool first_change = !record.content_dirty;
-  const uint64_t end = std::min(offset + length, OriginEnd(record));
-  bool bits_changed = false;
-  if (offset < end) {
-    MutexLock content_lock(inode->content.mu);
-    BlockMap& blocks = inode->content.blocks;
-    for (uint64_t block = BlockOf(offset); block < BlocksUpTo(end); ++block) {
-      if (!BlockIsLocal(inode->content, record, block) || blocks.IsDirty(block)) continue;
-      blocks.MarkPresent(block, block + 1);
-      blocks.MarkDirty(block, block + 1);
-      bits_changed = true;
-    }
-  }
+  const bool bits_changed = MarkDirty(*inode, offset, length, /*local_only=*/true);
   Transaction txn;
   if (first_change) {
     RETURN_IF_ERROR(core_.MarkChanged(inode, Change::kContent, txn));
@@ -49,18 +53,7 @@ Status FileData::NoteChange(const InodePtr& inode, uint64_t offset, uint64_t len
                             bool kill_privileges) {
   MutexLock lock(core_.mu);
   InodeRecord& record = inode->record;
-  const uint64_t end = std::min(offset + length, OriginEnd(record));
-  bool save = false;
-  if (offset < end) {
-    MutexLock content_lock(inode->content.mu);
-    BlockMap& blocks = inode->content.blocks;
-    for (uint64_t block = BlockOf(offset); block < BlocksUpTo(end); ++block) {
-      if (blocks.IsDirty(block)) continue;
-      blocks.MarkPresent(block, block + 1);
-      blocks.MarkDirty(block, block + 1);
-      save = true;
-    }
-  }
+  bool save = MarkDirty(*inode, offset, length, /*local_only=*/false);
   record.size = std::max(record.size, new_size);
   record.mtime_ns = record.ctime_ns = core_.NowNs();
   if (kill_privileges && (record.mode & (S_ISUID | S_ISGID)) != 0) {
@@ -109,7 +102,7 @@ Status FileData::Write(const OpContext& ctx, const InodePtr& inode, uint64_t off
   RETURN_IF_ERROR(Load(inode, snapshot));
   RETURN_IF_ERROR(FillEdges(ctx, inode, snapshot, offset, data.size()));
   ASSIGN_OR_RETURN(const auto file, FileOf(inode, snapshot.record.size, /*create=*/true));
-  RETURN_IF_ERROR(MarkBeforeChange(inode, offset, data.size(), false));
+  RETURN_IF_ERROR(MarkBeforeChange(inode, offset, data.size()));
   const Status written = file->WriteAt(offset, data);
   if (!written.ok()) {
     // All or nothing: a part that was written beyond the end must not appear.
@@ -129,7 +122,7 @@ Status FileData::Truncate(const OpContext& ctx, const InodePtr& inode, uint64_t 
   if (snapshot.gone) return Error{Errc::kStale, "the file is gone"};
   RETURN_IF_ERROR(Load(inode, snapshot));
   if (size == snapshot.record.size) return NoteChange(inode, 0, 0, 0, false);
-  RETURN_IF_ERROR(MarkBeforeChange(inode, 0, 0, false));
+  RETURN_IF_ERROR(MarkBeforeChange(inode, 0, 0));
   ASSIGN_OR_RETURN(const auto file, FileOf(inode, snapshot.record.size, /*create=*/size > 0));
   // The file first: after a crash between the two, its length says what is left of the origin.
   if (file) RETURN_IF_ERROR(file->Truncate(size));
@@ -174,7 +167,7 @@ Status FileData::Allocate(const OpContext& ctx, const InodePtr& inode, AllocateM
     const uint64_t zero_end = std::min(end, size);
     if (offset < zero_end) {
       RETURN_IF_ERROR(FillEdges(ctx, inode, snapshot, offset, zero_end - offset));
-      RETURN_IF_ERROR(MarkBeforeChange(inode, offset, zero_end - offset, false));
+      RETURN_IF_ERROR(MarkBeforeChange(inode, offset, zero_end - offset));
       RETURN_IF_ERROR(file->PunchHole(offset, zero_end - offset));
       RETURN_IF_ERROR(NoteChange(inode, offset, zero_end - offset, 0, false));
     }
@@ -182,7 +175,7 @@ Status FileData::Allocate(const OpContext& ctx, const InodePtr& inode, AllocateM
     RETURN_IF_ERROR(file->Allocate(offset, length, /*keep_size=*/true));
   }
   if (extend && end > size) {
-    RETURN_IF_ERROR(MarkBeforeChange(inode, 0, 0, false));
+    RETURN_IF_ERROR(MarkBeforeChange(inode, 0, 0));
     RETURN_IF_ERROR(file->Truncate(end));
     RETURN_IF_ERROR(NoteChange(inode, 0, 0, end, false));
   }

@@ -51,7 +51,7 @@ class BufferSink : public BodySink {
 // The content of an inode as a body to be sent.
 class ContentBody : public BodySource {
  public:
-  // Adds what is read to `*taken`.
+  // Adds what is read to `*taken`, unless that is null.
   ContentBody(FileData& data, OpContext ctx, InodePtr inode, InodeRecord record, std::shared_ptr<File> file,
               std::atomic<uint64_t>* taken)
       : data_(data),
@@ -63,7 +63,7 @@ class ContentBody : public BodySource {
   uint64_t size_bytes() const override { return record_.size; }
   Status ReadAt(uint64_t offset, std::span<std::byte> buffer) override {
     RETURN_IF_ERROR(data_.ReadThrough(ctx_, inode_, record_, offset, buffer));
-    *taken_ += buffer.size();
+    if (taken_ != nullptr) *taken_ += buffer.size();
     return {};
   }
   uint64_t NextData(uint64_t offset) override {
@@ -319,7 +319,7 @@ Result<std::unique_ptr<BodySource>> FileData::BodyOf(const OpContext& ctx, const
     failed_before = inode->failures > 0;
   }
   return std::unique_ptr<BodySource>(std::make_unique<ContentBody>(*this, ctx, inode, record, std::move(file),
-                                                                   failed_before ? &retried_bytes_ : &uploaded_bytes_));
+                                                                   failed_before ? nullptr : &uploaded_bytes_));
 }
 
 std::vector<ByteRange> FileData::DirtyRuns(const InodePtr& inode, const InodeRecord& record) {

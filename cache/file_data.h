@@ -98,7 +98,10 @@ class FileData {
   void NoteCompleteness(const InodePtr& inode);
 
   // Gate held exclusively.
-  Status MarkBeforeChange(const InodePtr& inode, uint64_t offset, uint64_t length, bool keep_dirty_bits_only);
+  // Under Core::mu: the blocks of the range that have an origin are dirty now (those that are here already, when
+  // `local_only`). True when any was not.
+  bool MarkDirty(Inode& inode, uint64_t offset, uint64_t length, bool local_only);
+  Status MarkBeforeChange(const InodePtr& inode, uint64_t offset, uint64_t length);
   Status NoteChange(const InodePtr& inode, uint64_t offset, uint64_t length, uint64_t new_size, bool kill_privileges);
   Status SaveBlocks(const InodePtr& inode, Transaction& txn);
   Status FillEdges(const OpContext& ctx, const InodePtr& inode, const Snapshot& snapshot, uint64_t offset,
@@ -120,8 +123,7 @@ class FileData {
   std::list<Ino> recency_ GUARDED_BY(recency_mu_);  // files with cached bytes, least recently used first
   std::unordered_map<Ino, std::list<Ino>::iterator> places_ GUARDED_BY(recency_mu_);
   std::vector<std::pair<Ino, uint64_t>> pending_deletes_ GUARDED_BY(recency_mu_);
-  std::atomic<uint64_t> uploaded_bytes_ = 0;  // that uploads read here
-  std::atomic<uint64_t> retried_bytes_ = 0;   // the same of uploads that had failed before
+  std::atomic<uint64_t> uploaded_bytes_ = 0;  // that uploads read here, but for those that had failed before
   std::unique_ptr<ThreadPool> deleter_;       // null without background threads
 };
 

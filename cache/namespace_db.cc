@@ -93,14 +93,17 @@ Status DiscardListing(FileSystem& files, const std::string& directory) {
   return RemoveTree(files, directory + "/listing");
 }
 
+Result<std::optional<std::string>> NamespaceDb::Find(std::string_view key, bool* in_meta) const {
+  ASSIGN_OR_RETURN(auto value, meta_->Get(key));
+  *in_meta = value.has_value();
+  if (value) return value;
+  return listing_->Get(key);
+}
+
 Result<std::optional<NamespaceDb::FoundInode>> NamespaceDb::FindInode(Ino ino) const {
   const std::string key = InodeKey(ino);
-  bool in_meta = true;
-  ASSIGN_OR_RETURN(auto value, meta_->Get(key));
-  if (!value) {
-    in_meta = false;
-    ASSIGN_OR_RETURN(value, listing_->Get(key));
-  }
+  bool in_meta = false;
+  ASSIGN_OR_RETURN(const auto value, Find(key, &in_meta));
   if (!value) return std::optional<FoundInode>();
   ASSIGN_OR_RETURN(InodeRecord record, ParseInode(key, ino, *value));
   return std::optional<FoundInode>(FoundInode{std::move(record), in_meta});
@@ -108,12 +111,8 @@ Result<std::optional<NamespaceDb::FoundInode>> NamespaceDb::FindInode(Ino ino) c
 
 Result<std::optional<Dentry>> NamespaceDb::FindDentry(Ino dir, std::string_view name) const {
   const std::string key = DentryKey(dir, name);
-  bool in_meta = true;
-  ASSIGN_OR_RETURN(auto value, meta_->Get(key));
-  if (!value) {
-    in_meta = false;
-    ASSIGN_OR_RETURN(value, listing_->Get(key));
-  }
+  bool in_meta = false;
+  ASSIGN_OR_RETURN(const auto value, Find(key, &in_meta));
   if (!value) return std::optional<Dentry>();
   ASSIGN_OR_RETURN(Dentry dentry, ParseDentry(key, *value, in_meta, generation_));
   return std::optional<Dentry>(std::move(dentry));

@@ -117,6 +117,8 @@ class NamespaceDb {
   Status ReplayListingRemovals();
 
  private:
+  // A row of meta, or else of listing.
+  Result<std::optional<std::string>> Find(std::string_view key, bool* in_meta) const;
   NamespaceDb(std::unique_ptr<KvStore> meta, std::unique_ptr<KvStore> listing);
 
   const std::unique_ptr<KvStore> meta_;

@@ -37,14 +37,18 @@ Status WriteBack::Finish(const OpContext& ctx, const Step& step, Result<Outcome>
   return applied;
 }
 
+std::optional<WriteBack::Outcome> WriteBack::MadeBy(const Step& step, const ObjectInfo& info) const {
+  const std::string* token = FindMetadata(info.metadata, kOperationMetadata);
+  if (token == nullptr || *token != core_.OperationToken(step.record.ino, step.operation)) return std::nullopt;
+  return Outcome{{info.etag, info.version_id, info.last_modified_us}, info.size_bytes};
+}
+
 Result<WriteBack::Outcome> WriteBack::Ask(const OpContext& ctx, const Step& step) {
   auto info = core_.store.Head(ctx, step.key, {});
   if (!info.ok() && !info.Is(Errc::kNotFound)) return Error{Errc::kAmbiguous, info.error().message};
-  const std::string* token = info.ok() ? FindMetadata(info->metadata, kOperationMetadata) : nullptr;
-  if (token == nullptr || *token != core_.OperationToken(step.record.ino, step.operation)) {
-    return Error{Errc::kCancelled, "the step left nothing"};
-  }
-  return Outcome{{info->etag, info->version_id, info->last_modified_us}, info->size_bytes};
+  auto made = info.ok() ? MadeBy(step, *info) : std::nullopt;
+  if (!made) return Error{Errc::kCancelled, "the step left nothing"};
+  return std::move(*made);
 }
 
 Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& step, Error error) {
@@ -56,11 +60,7 @@ Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& 
       InodeRecord& record = step.inode->record;
       step.inode->replaces_etag.reset();
       Transaction txn;
-      ASSIGN_OR_RETURN(const auto tombstone, core_.db->FindTombstone(step.key));
-      if (tombstone) {
-        core_.db->RemoveTombstone(txn, step.key);
-        --core_.tombstones;
-      }
+      RETURN_IF_ERROR(core_.RemoveTombstone(step.key, txn));
       if (record.origin && record.origin->key == step.key) {
         if (record.IsRegular() && !record.complete && record.origin->limit > 0) {
           return Error{Errc::kStale, "the object was deleted by another client and its bytes are not in the cache"};
@@ -75,10 +75,8 @@ Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& 
     return Error{error.code == Errc::kAmbiguous ? Errc::kUnavailable : Errc::kCancelled, error.message};
   }
   if (!info.ok()) return Error{Errc::kAmbiguous, info.error().message};
+  if (auto made = MadeBy(step, *info)) return std::move(*made);
   const std::string* token = FindMetadata(info->metadata, kOperationMetadata);
-  if (token != nullptr && *token == core_.OperationToken(step.record.ino, step.operation)) {
-    return Outcome{{info->etag, info->version_id, info->last_modified_us}, info->size_bytes};
-  }
   if (token != nullptr && token->starts_with(StrCat(core_.mount_id, "."))) {
     MutexLock lock(core_.mu);
     if (step.inode->as_recovered && IsNewer(step.record, *info)) {
@@ -174,11 +172,7 @@ Status WriteBack::AdoptObject(const Step& step, const ObjectInfo& info) {
   Transaction txn;
   RETURN_IF_ERROR(data_.Forget(step.inode, txn));
   if (old && old->key != step.key) RETURN_IF_ERROR(core_.AddTombstone(*old, txn));
-  ASSIGN_OR_RETURN(const auto tombstone, core_.db->FindTombstone(step.key));
-  if (tombstone) {
-    core_.db->RemoveTombstone(txn, step.key);
-    --core_.tombstones;
-  }
+  RETURN_IF_ERROR(core_.RemoveTombstone(step.key, txn));
   record = std::move(adopted);
   inode.stale_name.emplace(record.parent, record.name);
   RETURN_IF_ERROR(core_.ReleaseHeld(step.inode, txn));
@@ -212,11 +206,7 @@ Status WriteBack::MoveOrigin(const Step& step, const Outcome& outcome, Transacti
   }
   inode.replaces_etag.reset();
 
-  ASSIGN_OR_RETURN(const auto tombstone, core_.db->FindTombstone(step.key));
-  if (tombstone) {
-    core_.db->RemoveTombstone(txn, step.key);
-    --core_.tombstones;
-  }
+  RETURN_IF_ERROR(core_.RemoveTombstone(step.key, txn));
   ASSIGN_OR_RETURN(const auto displaced, core_.db->FindDisplaced(step.key));
   if (displaced) {
     core_.db->RemoveDisplaced(txn, step.key);
@@ -309,11 +299,7 @@ Status WriteBack::MakeConflictCopy(const Step& step) {
   // The directory is listed again, which brings the other client's object in under the name.
   parent->known = false;
   core_.db->SetListingComplete(txn, parent->ino, false);
-  ASSIGN_OR_RETURN(const auto tombstone, core_.db->FindTombstone(step.key));
-  if (tombstone) {
-    core_.db->RemoveTombstone(txn, step.key);
-    --core_.tombstones;
-  }
+  RETURN_IF_ERROR(core_.RemoveTombstone(step.key, txn));
   core_.Save(inode, txn);
   RETURN_IF_ERROR(core_.Commit(txn));
   core_.metrics.counter("writeback.conflicts").Add();

@@ -19,6 +19,10 @@ constexpr int kAbortsBeforeInsisting = 2;
 // A flush gives up on what has failed so often in a row, with pauses that double: after half a minute.
 constexpr int kFlushAttempts = 6;
 
+bool IsHopeless(const Error& error, int failures) {
+  return ErrcRetryClass(error.code) == RetryClass::kNever || failures >= kFlushAttempts;
+}
+
 }  // namespace
 
 // --- threads ---
@@ -210,10 +214,6 @@ Result<std::optional<WriteBack::Step>> WriteBack::PlanStep(const InodePtr& inode
 }
 
 // --- waiting ---
-
-bool WriteBack::IsHopeless(const Error& error, int failures) const {
-  return ErrcRetryClass(error.code) == RetryClass::kNever || failures >= kFlushAttempts;
-}
 
 Status WriteBack::Hopeless(uint64_t up_to) {
   if (core_.steps_in_flight > 0) return {};

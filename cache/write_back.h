@@ -82,7 +82,6 @@ class WriteBack {
   void Postpone(const InodePtr& inode);
   // Of what changed before `up_to`, the error of the first when nothing but hopeless things is left.
   Status Hopeless(uint64_t up_to);
-  bool IsHopeless(const Error& error, int failures) const;
 
   // --- executing (without it) ---
   Status ExecuteStep(const OpContext& ctx, Step step);
@@ -98,6 +97,8 @@ class WriteBack {
                             const std::vector<PlannedPart>& plan);
   Result<Outcome> SendCopy(const OpContext& ctx, const Step& step, const PutOptions& options);
   UserMetadata MetadataFor(const Step& step) const;
+  // The outcome of the step, when the object is the one that it made.
+  std::optional<Outcome> MadeBy(const Step& step, const ObjectInfo& info) const;
   // What became of a step of which nothing is known; kCancelled when it left nothing, kAmbiguous when that is not known
   // still.
   Result<Outcome> Ask(const OpContext& ctx, const Step& step);
