@@ -14,6 +14,8 @@
 #include "base/clock.h"
 #include "base/object_store.h"
 #include "tests/support/memory_store.h"
+#include "tests/support/results.h"
+#include "tests/support/string_sink.h"
 
 namespace pailfs::conformance {
 
@@ -36,7 +38,8 @@ struct BucketFactory {
   std::string name;  // letters and digits
   // A new bucket whose least part is kTestMinPartBytes.
   std::function<std::unique_ptr<BucketUnderTest>(VersioningState)> make;
-  bool slow = false;  // waits for a disk: runs in one state only
+  bool slow = false;    // waits for a disk: runs in one state only
+  bool renames = true;  // has Rename and RenamePrefix
 };
 
 struct BucketKind {
@@ -87,22 +90,3 @@ std::string TestBytes(uint64_t seed, size_t size);
 ContentHeaders AllHeaders();
 
 }  // namespace pailfs::conformance
-
-#define ASSERT_OK(expr)                                       \
-  do {                                                        \
-    const auto& ok_result = (expr);                           \
-    ASSERT_TRUE(ok_result.ok()) << ok_result.error().message; \
-  } while (false)
-#define EXPECT_OK(expr)                                       \
-  do {                                                        \
-    const auto& ok_result = (expr);                           \
-    EXPECT_TRUE(ok_result.ok()) << ok_result.error().message; \
-  } while (false)
-#define ASSERT_ERRC(expr, errc) ASSERT_TRUE((expr).Is(errc))
-#define EXPECT_ERRC(expr, errc)                                                                                       \
-  do {                                                                                                                \
-    const auto& errc_result = (expr);                                                                                 \
-    EXPECT_TRUE(errc_result.Is(errc)) << (errc_result.ok() ? std::string("succeeded")                                 \
-                                                           : std::string(ErrcName(errc_result.error().code)) + ": " + \
-                                                                 errc_result.error().message);                        \
-  } while (false)

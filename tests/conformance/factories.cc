@@ -121,9 +121,11 @@ class OnDiskBucket : public EmbeddedBucket {
 std::vector<BucketFactory> Factories() {
   MemoryStoreOptions poor;
   poor.list_metadata = poor.as_of = poor.rename = false;
+  BucketFactory plain = MemoryFactory("PlainMemory", poor);
+  plain.renames = false;
   return {
       MemoryFactory("Memory", {}),
-      MemoryFactory("PlainMemory", poor),
+      plain,
       {"Embedded", [](VersioningState versioning) { return std::make_unique<InMemoryBucket>(versioning); }},
       {"EmbeddedOnDisk", [](VersioningState versioning) { return std::make_unique<OnDiskBucket>(versioning); },
        /*slow=*/true},

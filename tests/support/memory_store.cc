@@ -35,11 +35,6 @@ Result<std::string> ReadAll(BodySource& body) {
 
 }  // namespace
 
-Status StringSink::Write(std::span<const std::byte> data) {
-  data_.append(AsChars(data));
-  return {};
-}
-
 MemoryStore::MemoryStore(Clock& clock, const MemoryStoreOptions& options)
     : clock_(clock), options_(options), versioning_(options.versioning) {}
 

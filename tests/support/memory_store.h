@@ -134,14 +134,4 @@ class MemoryStore : public ObjectStore {
   std::map<std::string, Upload, std::less<>> uploads_ GUARDED_BY(mu_);
 };
 
-// A sink that keeps what it gets.
-class StringSink : public BodySink {
- public:
-  Status Write(std::span<const std::byte> data) override;
-  const std::string& data() const { return data_; }
-
- private:
-  std::string data_;
-};
-
 }  // namespace pailfs

@@ -4,7 +4,8 @@
 
 #include <set>
 
-#include "tests/unit/cache/seeds.h"
+#include "base/random.h"
+#include "tests/support/seeds.h"
 
 namespace pailfs::cache {
 namespace {
@@ -214,7 +215,8 @@ class Model {
 };
 
 TEST(BlockMapTest, BehavesAsTwoSetsOfBlocks) {
-  ForSeeds(60, [](SeededRandom& random) {
+  ForSeeds(60, [](uint64_t seed) {
+    SeededRandom random(seed);
     Model model(random);
     for (int i = 0; i < 300 && !testing::Test::HasFatalFailure(); ++i) model.Step();
   });

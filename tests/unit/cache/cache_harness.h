@@ -19,6 +19,8 @@
 #include "cache/mount_cache.h"
 #include "tests/support/faulty_store.h"
 #include "tests/support/memory_store.h"
+#include "tests/support/results.h"
+#include "tests/support/string_sink.h"
 
 namespace pailfs::cache {
 
@@ -177,20 +179,9 @@ class CacheHarness {
       EXPECT_TRUE(page.ok());
       for (const ObjectInfo& info : page->objects) {
         if (info.key.starts_with(".pailfs/")) continue;
-        std::string content;
-        class Sink : public BodySink {
-         public:
-          explicit Sink(std::string* out) : out_(out) {}
-          Status Write(std::span<const std::byte> data) override {
-            out_->append(AsChars(data));
-            return {};
-          }
-
-         private:
-          std::string* out_;
-        } sink(&content);
+        StringSink sink;
         EXPECT_TRUE(memory_.Get(ctx_, info.key, {}, sink).ok());
-        bucket[info.key] = info.key.ends_with('/') ? "/" : content;
+        bucket[info.key] = info.key.ends_with('/') ? "/" : sink.data();
       }
       if (page->next_token.empty()) return bucket;
       request.continuation_token = page->next_token;
@@ -251,11 +242,5 @@ class CacheHarness {
   int generation_ = 0;
   std::unique_ptr<MountCache> cache_;
 };
-
-#define ASSERT_OK(expr)                                                      \
-  do {                                                                       \
-    const auto outcome_ = (expr);                                            \
-    ASSERT_TRUE(outcome_.ok()) << #expr << ": " << outcome_.error().message; \
-  } while (false)
 
 }  // namespace pailfs::cache

@@ -5,7 +5,8 @@
 #include <array>
 #include <map>
 
-#include "tests/unit/cache/seeds.h"
+#include "base/random.h"
+#include "tests/support/seeds.h"
 
 namespace pailfs::cache {
 namespace {
@@ -114,7 +115,8 @@ TEST(KeyNamesTest, ReservedNamesAreThoseThatAreOnlyFound) {
 
 // From keys to names: valid, one to one, and back.
 TEST(KeyNamesTest, EverySegmentHasANameOfItsOwn) {
-  ForSeeds(20, [](SeededRandom& random) {
+  ForSeeds(20, [](uint64_t seed) {
+    SeededRandom random(seed);
     // In one directory a segment is an object or a directory, or both.
     std::map<std::string, std::pair<std::string, bool>> segment_of;
     for (int i = 0; i < 2000; ++i) {
@@ -132,7 +134,8 @@ TEST(KeyNamesTest, EverySegmentHasANameOfItsOwn) {
 
 // From names to keys: what may be created is found again under the same name.
 TEST(KeyNamesTest, EveryNameThatMayBeGivenComesBack) {
-  ForSeeds(20, [](SeededRandom& random) {
+  ForSeeds(20, [](uint64_t seed) {
+    SeededRandom random(seed);
     std::map<std::string, std::string> name_of;
     for (int i = 0; i < 2000; ++i) {
       const std::string name = Segment(random);

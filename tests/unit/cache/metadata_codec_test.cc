@@ -8,7 +8,8 @@
 #include <limits>
 
 #include "base/hash.h"
-#include "tests/unit/cache/seeds.h"
+#include "base/random.h"
+#include "tests/support/seeds.h"
 
 namespace pailfs::cache {
 namespace {
@@ -203,7 +204,8 @@ TEST(MetadataCodecTest, RandomBytesDoNoHarm) {
                                               "goog-reserved-posix-mode",
                                               "permissions"};
   constexpr std::string_view kLikely = "0123456789.-+Z:T%ns{}\"\\ xX,=";
-  ForSeeds(5000, [&](SeededRandom& random) {
+  ForSeeds(5000, [&](uint64_t seed) {
+    SeededRandom random(seed);
     UserMetadata metadata;
     for (const char* name : kSome) {
       std::string value = random.Bytes(random.Below(24));
@@ -328,7 +330,8 @@ TEST(MetadataCodecTest, TimesAtTheEdges) {
 }
 
 TEST(MetadataCodecTest, RoundTripOfAnything) {
-  ForSeeds(5000, [](SeededRandom& random) {
+  ForSeeds(5000, [](uint64_t seed) {
+    SeededRandom random(seed);
     constexpr std::array<uint32_t, 7> kTypes{S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK};
     const auto time = [&random]() -> std::optional<int64_t> {
       if (random.OneIn(5)) return std::nullopt;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/seeds.h"
 #include "tests/unit/cache/cache_harness.h"
 
 namespace pailfs::cache {
@@ -193,16 +194,7 @@ class Driver {
 class ModelTest : public testing::TestWithParam<VersioningState> {};
 
 TEST_P(ModelTest, TreeAndBucketFollowTheModel) {
-  const char* given = std::getenv("PAILFS_SEED");
-  const char* rounds = std::getenv("PAILFS_ROUNDS");
-  const uint64_t first = given != nullptr ? ParseUint(given).value_or(1) : SystemRandom().Below(1'000'000);
-  const uint64_t count = rounds != nullptr ? ParseUint(rounds).value_or(1) : 6;
-  for (uint64_t seed = first; seed < first + count; ++seed) {
-    std::cout << "seed " << seed << std::endl;
-    SCOPED_TRACE(StrCat("PAILFS_SEED=", seed));
-    Driver(GetParam(), seed).Run(400);
-    if (HasFailure()) return;
-  }
+  ForRounds(SystemRandom().Below(1'000'000), 6, [](uint64_t seed) { Driver(GetParam(), seed).Run(400); });
 }
 
 INSTANTIATE_TEST_SUITE_P(Versioning, ModelTest, testing::Values(VersioningState::kEnabled, VersioningState::kOff),

@@ -6,7 +6,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "tests/unit/cache/seeds.h"
+#include "base/random.h"
+#include "tests/support/seeds.h"
 
 namespace pailfs::cache {
 namespace {
@@ -184,7 +185,8 @@ std::string RandomAcl(SeededRandom& random) {
 
 // An inherited ACL never gives more than the default ACL and the mode asked for both give.
 TEST(PosixAclTest, InheritanceGivesNoMoreThanBoth) {
-  ForSeeds(3000, [](SeededRandom& random) {
+  ForSeeds(3000, [](uint64_t seed) {
+    SeededRandom random(seed);
     const std::string default_acl = RandomAcl(random);
     const uint32_t asked = S_IFREG | static_cast<uint32_t>(random.Below(010000));
     const auto inherited = InheritAcl(default_acl, asked, false);
@@ -201,7 +203,8 @@ TEST(PosixAclTest, InheritanceGivesNoMoreThanBoth) {
 }
 
 TEST(PosixAclTest, DamagedBytesAreRefusedOrUsable) {
-  ForSeeds(5000, [](SeededRandom& random) {
+  ForSeeds(5000, [](uint64_t seed) {
+    SeededRandom random(seed);
     std::string acl = RandomAcl(random);
     for (uint64_t i = random.Below(3); i > 0; --i) acl[random.Below(acl.size())] = static_cast<char>(random.Next());
     if (random.OneIn(4)) acl.resize(random.Below(acl.size()));

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "tests/support/faulty_file_system.h"
+#include "tests/support/seeds.h"
 #include "tests/unit/cache/cache_harness.h"
 
 namespace pailfs::cache {
@@ -149,16 +150,7 @@ class Driver {
 class PowerLossTest : public testing::TestWithParam<VersioningState> {};
 
 TEST_P(PowerLossTest, WhatFsyncAcknowledgedIsThere) {
-  const char* given = std::getenv("PAILFS_SEED");
-  const char* rounds = std::getenv("PAILFS_ROUNDS");
-  const uint64_t first = given != nullptr ? ParseUint(given).value_or(1) : 1;
-  const uint64_t count = rounds != nullptr ? ParseUint(rounds).value_or(1) : 100;
-  for (uint64_t seed = first; seed < first + count; ++seed) {
-    std::cout << "seed " << seed << std::endl;
-    SCOPED_TRACE(StrCat("PAILFS_SEED=", seed));
-    Driver(GetParam(), seed).Run(6);
-    if (HasFailure()) return;
-  }
+  ForRounds(1, 100, [](uint64_t seed) { Driver(GetParam(), seed).Run(6); });
 }
 
 TEST_P(PowerLossTest, AnAdoptedObjectOfAnOddKeyKeepsItsKey) {

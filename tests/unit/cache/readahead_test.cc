@@ -5,8 +5,9 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/random.h"
 #include "cache/block_map.h"
-#include "tests/unit/cache/seeds.h"
+#include "tests/support/seeds.h"
 
 namespace pailfs::cache {
 namespace {
@@ -112,7 +113,8 @@ TEST(ReadaheadTest, AReaderThatStopsHasNotCostMuchMore) {
 }
 
 TEST(ReadaheadTest, RandomAccessGetsItsBlocks) {
-  ForSeeds(20, [](SeededRandom& random) {
+  ForSeeds(20, [](uint64_t seed) {
+    SeededRandom random(seed);
     File file(100 * kGiB);
     uint64_t touched = 0;
     for (int i = 0; i < 500; ++i) {
@@ -167,7 +169,8 @@ TEST(ReadaheadTest, AStreamSurvivesARandomReadNowAndThen) {
 
 // The kernel's reads arrive in any order, and while the first fetch is still under way.
 TEST(ReadaheadTest, ReadsThatArriveOutOfOrder) {
-  ForSeeds(50, [](SeededRandom& random) {
+  ForSeeds(50, [](uint64_t seed) {
+    SeededRandom random(seed);
     File file(256 * kMiB);
     std::vector<uint64_t> pending;
     for (uint64_t at = 0; at < 256 * kMiB || !pending.empty();) {
@@ -209,7 +212,8 @@ TEST(ReadaheadTest, Edges) {
 }
 
 TEST(ReadaheadTest, AnyReadsAtAll) {
-  ForSeeds(200, [](SeededRandom& random) {
+  ForSeeds(200, [](uint64_t seed) {
+    SeededRandom random(seed);
     const uint64_t size = random.Below(uint64_t{1} << (10 + random.Below(25)));
     File file(size, random.Below(4 * kLimit));
     uint64_t at = 0;

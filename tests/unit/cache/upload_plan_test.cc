@@ -4,7 +4,8 @@
 
 #include <algorithm>
 
-#include "tests/unit/cache/seeds.h"
+#include "base/random.h"
+#include "tests/support/seeds.h"
 
 namespace pailfs::cache {
 namespace {
@@ -134,7 +135,8 @@ TEST(UploadPlanTest, ChangesAllOverALargeFileStayBelowTheLimitOfParts) {
 }
 
 TEST(UploadPlanTest, RandomChanges) {
-  ForSeeds(3000, [](SeededRandom& random) {
+  ForSeeds(3000, [](uint64_t seed) {
+    SeededRandom random(seed);
     const uint64_t scale = uint64_t{1} << (17 + random.Below(24));  // up to 1 TiB
     const uint64_t size = random.Below(scale);
     const uint64_t limit = random.OneIn(2) ? size : random.Below(scale + 1);

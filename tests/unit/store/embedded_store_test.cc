@@ -186,7 +186,7 @@ TEST(EmbeddedStoreTest, EveryDamagedBlockIsFoundAndNeverServed) {
     EXPECT_EQ(harness.Get("large", get).value(), large.substr(get.range->offset, 1000));
     StringSink sink;
     EXPECT_FALSE(harness.bucket->Get({}, "large", {}, sink).ok());
-    EXPECT_EQ(sink.text, large.substr(0, sink.text.size()));
+    EXPECT_EQ(sink.data(), large.substr(0, sink.data().size()));
     ASSERT_OK((*file)->WriteAt(at, AsBytes({&large[at], 1})));
     EXPECT_EQ(harness.Get("large").value(), large);
   }
@@ -219,7 +219,7 @@ TEST(EmbeddedStoreTest, DeletedBodiesGoWithTheNextCheckpointAndNotWhileTheyAreRe
   };
   DeletingSink sink(harness);
   ASSERT_OK(harness.bucket->Get({}, "a", {}, sink));
-  EXPECT_EQ(sink.text, large);
+  EXPECT_EQ(sink.data(), large);
   EXPECT_ERRC(harness.Get("a"), Errc::kNotFound);
   ASSERT_OK(harness.store->Checkpoint());
   EXPECT_FALSE(harness.files.Exists(BodyPath(kDirectory, 1)).value());

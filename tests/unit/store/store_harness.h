@@ -19,35 +19,14 @@
 #include "store/check.h"
 #include "store/embedded_store.h"
 #include "tests/support/faulty_file_system.h"
-
-#define ASSERT_OK(expr)                                       \
-  do {                                                        \
-    const auto& ok_result = (expr);                           \
-    ASSERT_TRUE(ok_result.ok()) << ok_result.error().message; \
-  } while (false)
-#define EXPECT_OK(expr)                                       \
-  do {                                                        \
-    const auto& ok_result = (expr);                           \
-    EXPECT_TRUE(ok_result.ok()) << ok_result.error().message; \
-  } while (false)
+#include "tests/support/results.h"
+#include "tests/support/string_sink.h"
 
 namespace pailfs::store {
 
 EmbeddedStoreOptions SmallOptions();
 // Bytes that differ everywhere, from a seed.
 std::string Bytes(uint64_t seed, size_t size);
-
-class StringSink : public BodySink {
- public:
-  Status Write(std::span<const std::byte> data) override {
-    data_.append(AsChars(data));
-    return {};
-  }
-  const std::string& data() const { return data_; }
-
- private:
-  std::string data_;
-};
 
 // Open, with one bucket, from the start.
 class StoreHarness {

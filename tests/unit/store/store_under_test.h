@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -12,25 +11,11 @@
 #include "base/str.h"
 #include "store/embedded_store.h"
 #include "tests/support/faulty_file_system.h"
+#include "tests/support/results.h"
+#include "tests/support/seeds.h"
+#include "tests/support/string_sink.h"
 
 namespace pailfs::store {
-
-#define ASSERT_OK(expr)                                       \
-  do {                                                        \
-    const auto& ok_result = (expr);                           \
-    ASSERT_TRUE(ok_result.ok()) << ok_result.error().message; \
-  } while (false)
-#define EXPECT_OK(expr)                                       \
-  do {                                                        \
-    const auto& ok_result = (expr);                           \
-    EXPECT_TRUE(ok_result.ok()) << ok_result.error().message; \
-  } while (false)
-#define EXPECT_ERRC(expr, errc)                                                            \
-  do {                                                                                     \
-    const auto& errc_result = (expr);                                                      \
-    EXPECT_TRUE(errc_result.Is(errc)) << (errc_result.ok() ? std::string("it succeeded")   \
-                                                           : errc_result.error().message); \
-  } while (false)
 
 inline constexpr char kDirectory[] = "/srv/store";
 
@@ -44,15 +29,6 @@ inline EmbeddedStoreOptions SmallLimits() {
   options.min_part_bytes = 10;
   return options;
 }
-
-class StringSink : public BodySink {
- public:
-  Status Write(std::span<const std::byte> data) override {
-    text.append(AsChars(data));
-    return {};
-  }
-  std::string text;
-};
 
 class StoreUnderTest {
  public:
@@ -97,7 +73,7 @@ class StoreUnderTest {
     StringSink sink;
     const auto info = bucket->Get({}, key, get, sink);
     if (!info.ok()) return info.error();
-    return std::move(sink.text);
+    return sink.data();
   }
   Result<std::string> GetVersion(std::string_view key, const std::string& version_id) {
     GetOptions get;
@@ -113,17 +89,5 @@ class StoreUnderTest {
   std::unique_ptr<EmbeddedStore> store;
   std::unique_ptr<ObjectStore> bucket;
 };
-
-// Calls test(seed) for seeds until one fails; PAILFS_SEED runs one alone.
-template <typename Test>
-void ForSeeds(uint64_t count, Test test) {
-  const char* given = std::getenv("PAILFS_SEED");
-  const uint64_t first = given != nullptr ? std::strtoull(given, nullptr, 10) : 1;
-  const uint64_t last = given != nullptr ? first : count;
-  for (uint64_t seed = first; seed <= last && !testing::Test::HasFailure(); ++seed) {
-    SCOPED_TRACE(StrCat("PAILFS_SEED=", seed));
-    test(seed);
-  }
-}
 
 }  // namespace pailfs::store
