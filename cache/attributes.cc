@@ -37,8 +37,7 @@ Status Engine::ChangeAttributes(const InodePtr& inode, const AttributeChange& ch
   if (change.uid) record.uid = *change.uid;
   if (change.gid) record.gid = *change.gid;
   if (change.kill_privileges && !record.IsDirectory()) {
-    record.mode &= ~static_cast<uint32_t>(S_ISUID);
-    if ((record.mode & S_IXGRP) != 0) record.mode &= ~static_cast<uint32_t>(S_ISGID);
+    record.DropPrivilegeBits();
   }
   if (change.atime_ns) record.atime_ns = *change.atime_ns == AttributeChange::kNow ? now : *change.atime_ns;
   if (change.mtime_ns) record.mtime_ns = *change.mtime_ns == AttributeChange::kNow ? now : *change.mtime_ns;

@@ -57,8 +57,7 @@ Status FileData::NoteChange(const InodePtr& inode, uint64_t offset, uint64_t len
   record.size = std::max(record.size, new_size);
   record.mtime_ns = record.ctime_ns = core_.NowNs();
   if (kill_privileges && (record.mode & (S_ISUID | S_ISGID)) != 0) {
-    record.mode &= ~static_cast<uint32_t>(S_ISUID);
-    if ((record.mode & S_IXGRP) != 0) record.mode &= ~static_cast<uint32_t>(S_ISGID);
+    record.DropPrivilegeBits();
     save = true;
   }
   inode->last_change_ns = core_.clock.MonotonicNs();

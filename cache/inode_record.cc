@@ -64,6 +64,11 @@ ContentHeaders FromProto(const pb::Headers& in) {
 
 }  // namespace
 
+void InodeRecord::DropPrivilegeBits() {
+  if ((mode & S_IXGRP) != 0) mode &= ~static_cast<uint32_t>(S_ISGID);
+  mode &= ~static_cast<uint32_t>(S_ISUID);
+}
+
 std::string InodeRecord::Segment() const {
   return segment.empty() ? KeySegmentOfName(name) : segment;
 }

@@ -67,6 +67,8 @@ struct InodeRecord {
   uint64_t limit() const { return origin ? origin->limit : 0; }
   Attributes ToAttributes() const;
   std::string Segment() const;
+  // As a write or a change of owner does: setuid goes, and setgid where the group may execute.
+  void DropPrivilegeBits();
   // A name that was given here, not one that stands for an odd key.
   void SetName(std::string_view new_name);
 };

@@ -125,6 +125,15 @@ class Scanner {
   bool ok_ = true;
 };
 
+// "23:59:59"
+void ScanClock(Scanner& scan, Fields& f) {
+  f.hour = scan.Digits(2);
+  scan.Literal(":");
+  f.minute = scan.Digits(2);
+  scan.Literal(":");
+  f.second = scan.Digits(2);
+}
+
 Error Bad(std::string_view form) {
   return {Errc::kCorrupt, StrCat("not a time of the form ", form)};
 }
@@ -176,11 +185,7 @@ Result<int64_t> ParseIso8601(std::string_view text) {
   scan.Literal("-");
   f.day = scan.Digits(2);
   scan.Literal("T");
-  f.hour = scan.Digits(2);
-  scan.Literal(":");
-  f.minute = scan.Digits(2);
-  scan.Literal(":");
-  f.second = scan.Digits(2);
+  ScanClock(scan, f);
   f.us = scan.Fraction();
   scan.Literal("Z");
   const auto time_us = Join(f);
@@ -199,11 +204,7 @@ Result<int64_t> ParseHttpDate(std::string_view text) {
   scan.Literal(" ");
   f.year = scan.Digits(4);
   scan.Literal(" ");
-  f.hour = scan.Digits(2);
-  scan.Literal(":");
-  f.minute = scan.Digits(2);
-  scan.Literal(":");
-  f.second = scan.Digits(2);
+  ScanClock(scan, f);
   scan.Literal(" GMT");
   const auto time_us = Join(f);
   if (!scan.ok() || !scan.AtEnd() || !time_us || static_cast<int>(f.weekday) != weekday) {

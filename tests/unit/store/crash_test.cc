@@ -157,9 +157,7 @@ TEST(CrashTest, ATornLastBatchAtEveryByte) {
   ASSERT_OK(written.Put("a", "acknowledged before"));
   ASSERT_OK(written.Put("b", "the last one"));
   const std::string volume = VolumePath(kDirectory, 1);
-  written.files.CutPower();
-  written.Close();
-  written.files.Restart(Survival::kEverything, written.random);
+  written.Kill();
   const Snapshot whole(written.files);
   auto file = written.files.Open(volume, OpenMode::kRead);
   ASSERT_OK(file);
@@ -205,9 +203,7 @@ TEST(CrashTest, DamageBeforeAcknowledgedChangesIsNotATornTail) {
   written.Open();
   for (int i = 0; i < 5; ++i) ASSERT_OK(written.Put(StrCat("k", i), "value"));
   const std::string volume = VolumePath(kDirectory, 1);
-  written.files.CutPower();
-  written.Close();
-  written.files.Restart(Survival::kEverything, written.random);
+  written.Kill();
   const Snapshot whole(written.files);
   auto file = written.files.Open(volume, OpenMode::kRead);
   ASSERT_OK(file);
@@ -268,9 +264,7 @@ TEST(CrashTest, ForgedBatchesInATornTailAreNoBatches) {
   const auto end =
       ScanVolume(**file, ReadSuperblock(**file).value(), 0, true, [](const ScannedBatch&) { return Status(); });
   ASSERT_OK(end);
-  written.files.CutPower();
-  written.Close();
-  written.files.Restart(Survival::kEverything, written.random);
+  written.Kill();
   file = written.files.Open(volume, OpenMode::kReadWrite);
   ASSERT_OK(file);
   ASSERT_OK((*file)->WriteAt(end->offset, AsBytes("torn")));
