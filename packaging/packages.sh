@@ -5,12 +5,12 @@
 build_packages=(
   g++ cmake ninja-build ccache pkg-config
   libfuse3-dev fuse3 libleveldb-dev libsnappy-dev libprotobuf-dev protobuf-compiler
-  libcli11-dev libtomlplusplus-dev libpugixml-dev libssl-dev libisal-dev
+  libcli11-dev libtomlplusplus-dev libpugixml-dev libssl-dev libisal-dev libcurl4-openssl-dev
 )
 # To run the whole suite.
 test_packages=(
   libgtest-dev libgmock-dev clang-format-14 python3 git rsync tar fio attr acl sqlite3 vim make
-  util-linux findutils procps
+  util-linux findutils procps libboost-dev
 )
 
 # missing_packages NAME…: those that are not installed, one a line.
