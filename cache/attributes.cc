@@ -64,9 +64,26 @@ Result<Attributes> Engine::SetAttributes(const OpContext& ctx, Ino ino, const At
 
 // --- opening and closing ---
 
+Status Engine::CheckOpened(const OpContext& ctx, const InodePtr& inode) {
+  if (!core_.options.ttl_ns) return {};
+  Ino parent = 0;
+  std::string name;
+  {
+    MutexLock lock(core_.mu);
+    if (inode->record.parent == 0 || inode->in_meta) return {};
+    parent = inode->record.parent;
+    name = inode->record.name;
+  }
+  RETURN_IF_ERROR(Resolve(ctx, parent, name, Purpose::kOpen));
+  MutexLock lock(core_.mu);
+  if (inode->record.parent == 0) return Error{Errc::kStale, "another client replaced the file"};
+  return {};
+}
+
 Status Engine::Open(const OpContext& ctx, Ino ino, OpenFlags flags) {
   if (flags.write || flags.truncate) RETURN_IF_ERROR(CheckWritable());
   ASSIGN_OR_RETURN(const InodePtr inode, InodeOf(ino));
+  RETURN_IF_ERROR(CheckOpened(ctx, inode));
   {
     MutexLock lock(core_.mu);
     if (inode->freed) return Error{Errc::kStale, "the file is gone"};

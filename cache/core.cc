@@ -116,8 +116,9 @@ Attributes Core::AttributesOf(const Inode& inode) {
   return attributes;
 }
 
-Result<Attributes> Core::AttributesOf(Ino ino) {
+Result<Attributes> Core::AttributesOf(Ino ino, bool* known) {
   if (const auto it = table_.find(ino); it != table_.end()) {
+    if (known != nullptr) *known = !it->second->record.attributes_unknown;
     Attributes attributes = AttributesOf(*it->second);
     InodeContent& content = it->second->content;
     MutexLock lock(content.mu);
@@ -128,6 +129,7 @@ Result<Attributes> Core::AttributesOf(Ino ino) {
   }
   ASSIGN_OR_RETURN(auto found, db->FindInode(ino));
   if (!found) return Error{Errc::kStale, "the file is gone"};
+  if (known != nullptr) *known = !found->record.attributes_unknown;
   Inode inode(std::move(found->record), found->in_meta);
   if (inode.record.IsDirectory()) inode.known = db->ListingComplete(ino);
   return AttributesOf(inode);
@@ -146,97 +148,13 @@ Ino Core::NewNumber() {
 }
 
 Result<Ino> Core::NumberOf(std::string_view key, std::string_view etag, int64_t last_modified_us) {
-  const Ino derived = StableHash64(StrCat(key, '\0', etag, '\0', last_modified_us)) & ~kLocalNumberBit;
+  // Listings have milliseconds where headers have seconds.
+  const int64_t last_modified_s = last_modified_us / 1'000'000;
+  const Ino derived = StableHash64(StrCat(key, '\0', etag, '\0', last_modified_s)) & ~kLocalNumberBit;
   if (derived <= kRootIno) return NewNumber();
   if (table_.contains(derived)) return NewNumber();
   ASSIGN_OR_RETURN(const auto taken, db->FindInode(derived));
   return taken ? NewNumber() : derived;
-}
-
-// --- places ---
-
-Result<std::string> Core::DirectoryPrefix(Ino dir) {
-  std::vector<std::string> segments;
-  for (Ino at = dir; at != kRootIno;) {
-    ASSIGN_OR_RETURN(const InodePtr inode, Get(at));
-    if (inode->record.parent == 0) return Error{Errc::kStale, "the directory is gone"};
-    segments.push_back(inode->record.Segment());
-    at = inode->record.parent;
-  }
-  std::string prefix = options.prefix;
-  for (auto segment = segments.rbegin(); segment != segments.rend(); ++segment) {
-    prefix.append(*segment);
-    prefix.push_back('/');
-  }
-  return prefix;
-}
-
-Result<std::string> Core::TargetKey(const Inode& inode) {
-  if (inode.ino == kRootIno) return options.prefix.empty() ? StrCat(kReservedPrefix, "root") : options.prefix;
-  if (inode.record.parent == 0) return Error{Errc::kStale, "the file is gone"};
-  ASSIGN_OR_RETURN(std::string key, DirectoryPrefix(inode.record.parent));
-  key.append(inode.record.Segment());
-  if (inode.record.IsDirectory()) key.push_back('/');
-  if (key.size() > kMaxKeyBytes) {
-    return Error{Errc::kNameTooLong, StrCat("the path is longer than the ", kMaxKeyBytes, " bytes of an object key")};
-  }
-  return key;
-}
-
-std::string Core::PathOf(const Inode& inode) {
-  if (inode.ino == kRootIno) return "/";
-  std::string path = "/" + inode.record.name;
-  for (Ino at = inode.record.parent; at != kRootIno;) {
-    auto parent = Get(at);
-    if (!parent.ok() || at == 0) return "(deleted) " + inode.record.name;
-    path = "/" + (*parent)->record.name + path;
-    at = (*parent)->record.parent;
-  }
-  return path;
-}
-
-bool Core::UnderMovedPrefix(std::string_view key) {
-  return std::any_of(moved_prefixes.begin(), moved_prefixes.end(),
-                     [key](const auto& moved) { return key.starts_with(moved.first); });
-}
-
-Result<bool> Core::IsMoving(Ino dir) {
-  if (moved_prefixes.empty()) return false;
-  for (Ino at = dir; at != 0;) {
-    for (const auto& [prefix, moved] : moved_prefixes) {
-      if (moved == at) return true;
-    }
-    if (at == kRootIno) break;
-    ASSIGN_OR_RETURN(const InodePtr inode, Get(at));
-    at = inode->record.parent;
-  }
-  return false;
-}
-
-void Core::NoteKeyChanged(const std::string& key) {
-  if (listings_under_way > 0) changed_keys.insert(key);
-}
-
-Result<bool> Core::KeyIsSpokenFor(std::string_view key) {
-  if (changed_keys.contains(key) || UnderMovedPrefix(key)) return true;
-  ASSIGN_OR_RETURN(const auto tombstone, db->FindTombstone(key));
-  if (tombstone) return true;
-  ASSIGN_OR_RETURN(const auto displaced, db->FindDisplaced(key));
-  return displaced.has_value();
-}
-
-Result<bool> Core::AnySpokenForUnder(std::string_view prefix) {
-  const auto changed = changed_keys.lower_bound(prefix);
-  if (changed != changed_keys.end() && changed->starts_with(prefix)) return true;
-  if (UnderMovedPrefix(prefix)) return true;
-  for (const auto& [moved, dir] : moved_prefixes) {
-    if (moved.starts_with(prefix)) return true;
-  }
-  return db->AnyPendingUnder(prefix);
-}
-
-bool Core::IsDisplaced(const Inode& inode, std::string_view target_key) const {
-  return inode.record.origin && inode.record.origin->key != target_key;
 }
 
 // --- becoming dirty ---

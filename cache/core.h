@@ -32,6 +32,9 @@ namespace pailfs::cache {
 inline constexpr std::string_view kReservedSegment = ".pailfs";
 inline constexpr std::string_view kReservedPrefix = ".pailfs/";
 
+// Why a name is asked for. Whoever reads a directory sees one state of it: for lookups its entries stay as they were
+// read while it is open.
+enum class Purpose : uint8_t { kLookup, kOpen };
 enum class Change : uint8_t { kContent, kAttributes, kPlace };
 
 class Core {
@@ -55,13 +58,15 @@ class Core {
   CondVar work_changed;             // something may be due
   CondVar progress_changed;         // a step ended
   CondVar load_ended;               // a directory listing ended
+  CondVar details_ended;            // a question for attributes ended
 
   Result<InodePtr> Get(Ino ino) REQUIRES(mu);  // kStale
   // In memory only; null when it is not.
   InodePtr Cached(Ino ino) REQUIRES(mu);
   Result<InodePtr> GetDirectory(Ino ino) REQUIRES(mu);  // kNotADirectory
   InodePtr Insert(InodeRecord record, bool in_meta) REQUIRES(mu);
-  Result<Attributes> AttributesOf(Ino ino) REQUIRES(mu);
+  // `known` (may be null): whether they are more than a listing said.
+  Result<Attributes> AttributesOf(Ino ino, bool* known = nullptr) REQUIRES(mu);
   Attributes AttributesOf(const Inode& inode) REQUIRES(mu);
   Ino NewNumber() REQUIRES(mu);
   // The number of an object or directory at first sight.
@@ -82,6 +87,12 @@ class Core {
   bool UnderMovedPrefix(std::string_view key) REQUIRES(mu);
   // True when the directory was moved, or one above it, and what is below is not entered in meta yet.
   Result<bool> IsMoving(Ino dir) REQUIRES(mu);
+  // What the databases say of the name, or of all names of the directory, need not be asked for again.
+  bool IsFresh(Inode& dir, const Freshness::Name& name, Purpose purpose) REQUIRES(mu);
+  bool IsFresh(Inode& dir) REQUIRES(mu);
+  // A question to the bucket was answered, or not; after that the bucket is left alone for a while.
+  void NoteReachable() REQUIRES(mu);
+  void NoteUnreachable(const Error& error) REQUIRES(mu);
   // W3: what a listing that is under way says of the key no longer counts.
   void NoteKeyChanged(const std::string& key) REQUIRES(mu);
 
@@ -137,6 +148,8 @@ class Core {
   int flushers GUARDED_BY(mu) = 0;  // calls that wait for everything
   int pressure GUARDED_BY(mu) = 0;  // writers that wait for room
   int listings_under_way GUARDED_BY(mu) = 0;
+  std::optional<Error> unreachable GUARDED_BY(mu);  // why the last question that was asked anew got no answer
+  int64_t unreachable_until_ns GUARDED_BY(mu) = 0;
   uint64_t steps_in_flight GUARDED_BY(mu) = 0;
   bool stopping GUARDED_BY(mu) = false;
 
@@ -152,6 +165,8 @@ class Core {
   std::function<void(const InodePtr&)> discard_content;
 
  private:
+  // True where nobody can have changed what is in the directory, or it cannot be asked for.
+  bool NeedsNoAsking(Inode& dir) REQUIRES(mu);
   void Touch(const InodePtr& inode) REQUIRES(mu);
   void TrimTable() REQUIRES(mu);
   bool CanLeaveMemory(const Inode& inode) const REQUIRES(mu);

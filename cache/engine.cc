@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "cache/key_names.h"
 
 namespace pailfs::cache {
 namespace {
@@ -54,15 +55,24 @@ Result<FileSystemStats> Engine::Stats(const OpContext& ctx) {
 bool Engine::LookupIsLocal(Ino parent, std::string_view name) {
   MutexLock lock(core_.mu);
   const auto dir = core_.GetDirectory(parent);
-  if (!dir.ok() || (*dir)->known) return true;
+  if (!dir.ok()) return true;
+  if ((*dir)->record.attributes_unknown) return false;
   const auto found = core_.db->FindDentry(parent, name);
-  return !found.ok() || (found->has_value() && (*found)->current);
+  if (!found.ok()) return true;
+  if (*found) {
+    bool known = true;
+    const auto attributes = core_.AttributesOf((*found)->ino, &known);
+    if (attributes.ok() && !known && core_.options.posix_metadata) return false;
+  }
+  if (!(*dir)->known && (!*found || !(*found)->current)) return false;
+  if (!core_.options.ttl_ns || (*found && (*found)->in_meta)) return true;
+  return core_.IsFresh(**dir, {KeySegmentOfName(name), CookieOfName(name), found->has_value()}, Purpose::kLookup);
 }
 
 bool Engine::DirectoryIsLocal(Ino ino) {
   MutexLock lock(core_.mu);
   const auto dir = core_.GetDirectory(ino);
-  return !dir.ok() || (*dir)->known;
+  return !dir.ok() || ((*dir)->known && core_.IsFresh(**dir));
 }
 
 bool Engine::ReadIsLocal(Ino ino, uint64_t offset, uint64_t length) {
@@ -108,6 +118,7 @@ CacheStatus Engine::GetStatus() {
   }
   status.pending_deletes = core_.tombstones;
   status.steps_in_flight = core_.steps_in_flight;
+  if (core_.unreachable) status.unreachable = core_.unreachable->message;
   status.error_count = core_.failing.size();
   if (core_.deletion_error) {
     ++status.error_count;
@@ -126,6 +137,7 @@ void Engine::Shutdown() {
   if (shut_down_ || core_.db == nullptr) return;
   shut_down_ = true;
   write_back_.Stop();
+  loader_.Stop();
   data_.DeletePending();
   Status saved;
   {

@@ -81,7 +81,7 @@ class Engine : public MountCache {
   Result<InodePtr> Directory(Ino ino) EXCLUDES(core_.mu);
   Result<InodePtr> InodeOf(Ino ino) EXCLUDES(core_.mu);
   // Makes the name known if the bucket has it. Without locks.
-  Status Resolve(const OpContext& ctx, Ino parent, std::string_view name);
+  Status Resolve(const OpContext& ctx, Ino parent, std::string_view name, Purpose purpose = Purpose::kLookup);
   Result<std::optional<Dentry>> Find(Ino parent, std::string_view name) REQUIRES(core_.mu);
   Result<InodePtr> MakeLocked(Ino parent, std::string_view name, const NewInode& inode, const Caller& caller)
       REQUIRES(core_.mu);
@@ -98,6 +98,8 @@ class Engine : public MountCache {
   Status RememberOrigin(const InodePtr& inode, Transaction& txn) REQUIRES(core_.mu);
 
   // --- attributes.cc ---
+  // Close-to-open: kStale when the name leads to another file by now; the kernel looks it up again then.
+  Status CheckOpened(const OpContext& ctx, const InodePtr& inode);
   Status ChangeAttributes(const InodePtr& inode, const AttributeChange& change) REQUIRES(core_.mu);
   Status TakeUnseenError(const InodePtr& inode) EXCLUDES(core_.mu);
   // Syncs the bytes and the record, and lets go what the inode replaced.

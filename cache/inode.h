@@ -12,6 +12,7 @@
 #include "base/mutex.h"
 #include "cache/block_map.h"
 #include "cache/content_gate.h"
+#include "cache/freshness.h"
 #include "cache/inode_record.h"
 #include "cache/readahead.h"
 
@@ -72,10 +73,15 @@ struct Inode {
   std::optional<std::pair<Ino, std::string>> stale_name;  // parent and name that the kernel must forget
   std::optional<std::string> replaces_etag;               // an older upload of ours that may be overwritten
 
+  bool asking_details = false;  // a Head for its attributes is under way
+
   // Directories.
   bool known = false;  // all entries are in the databases
   bool loading = false;
-  uint32_t probes = 0;  // single lookups that had to ask the bucket
+  bool many = false;           // more entries than one page of a listing has
+  uint32_t probes = 0;         // single lookups that had to ask the bucket
+  uint32_t detail_misses = 0;  // lookups of entries whose attributes were not known
+  Freshness freshness;
   uint32_t dirty_children = 0;
   uint32_t meta_children = 0;  // children whose rows are in meta
   Ino counted_in = 0;          // the parent whose dirty_children counts this inode; 0: none

@@ -122,6 +122,7 @@ std::string Serialize(std::string_view row_key, const InodeRecord& record) {
   }
   message.set_content_dirty(record.content_dirty);
   message.set_attributes_dirty(record.attributes_dirty);
+  message.set_attributes_unknown(record.attributes_unknown);
   message.set_complete(record.complete);
   message.set_content_generation(record.content_generation);
   message.set_synced_generation(record.synced_generation);
@@ -159,6 +160,7 @@ Result<InodeRecord> ParseInode(std::string_view row_key, Ino ino, std::string_vi
   }
   record.content_dirty = message.content_dirty();
   record.attributes_dirty = message.attributes_dirty();
+  record.attributes_unknown = message.attributes_unknown();
   record.complete = message.complete();
   record.content_generation = message.content_generation();
   record.synced_generation = message.synced_generation();

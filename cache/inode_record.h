@@ -51,7 +51,10 @@ struct InodeRecord {
   UserMetadata foreign_metadata;  // of other programs; goes along with every copy that we make
   bool content_dirty = false;     // bytes differ from the origin
   bool attributes_dirty = false;  // metadata differs from the origin's
-  bool complete = false;          // every block is in the cache file
+  // Only what a listing says is known: mode, owner, times and the other metadata are to be asked for (Head). Of a
+  // directory without origin: whether it has a marker.
+  bool attributes_unknown = false;
+  bool complete = false;  // every block is in the cache file
   uint64_t content_generation = 0;
   uint64_t synced_generation = 0;  // content_generation at the last fdatasync of the cache file
   uint64_t operation = 0;          // number of the last step sent for it; in x-amz-meta-pailfs-op

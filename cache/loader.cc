@@ -11,6 +11,8 @@ namespace pailfs::cache {
 namespace {
 
 constexpr int64_t kNsPerUs = 1000;
+constexpr size_t kAskingThreads = 32;
+constexpr size_t kMostAsked = 1000;
 
 // "c" of "a/b/c" and of "a/b/c/".
 std::string LastSegment(std::string_view key) {
@@ -18,25 +20,16 @@ std::string LastSegment(std::string_view key) {
   return std::string(key.substr(key.rfind('/') + 1));
 }
 
-// Counts a listing under way, so that keys that leave the bucket meanwhile are remembered.
-class ListingScope {
- public:
-  explicit ListingScope(Core& core) : core_(core) {
-    MutexLock lock(core_.mu);
-    ++core_.listings_under_way;
-  }
-  ~ListingScope() {
-    MutexLock lock(core_.mu);
-    if (--core_.listings_under_way == 0) core_.changed_keys.clear();
-  }
-  ListingScope(const ListingScope&) = delete;
-  ListingScope& operator=(const ListingScope&) = delete;
-
- private:
-  Core& core_;
-};
-
 }  // namespace
+
+Loader::Loader(Core& core) : core_(core) {
+  if (core.options.background) asking_ = std::make_unique<ThreadPool>("pailfs-details", kAskingThreads, kMostAsked);
+}
+
+void Loader::Stop() {
+  stop_.request_stop();
+  asking_.reset();
+}
 
 InodeRecord Loader::DefaultDirectory(Ino ino, Ino parent, std::string name) const {
   InodeRecord record;
@@ -73,6 +66,7 @@ InodeRecord Loader::RecordOf(const ObjectInfo& info, Ino ino, Ino parent, std::s
     record.size = record.symlink_target.size();
   }
   record.headers = info.headers;
+  record.attributes_unknown = !info.has_metadata;
   if (IsHashedName(record.name)) record.segment = LastSegment(info.key);
   for (const auto& [key, value] : info.metadata) {
     if (!IsPosixMetadataName(key)) record.foreign_metadata.emplace_back(key, value);
@@ -146,29 +140,21 @@ Result<std::vector<Loader::Found>> Loader::Interpret(const OpContext& ctx, const
     entry.name = NameOfKeySegment(entry.segment, KeySegmentKind::kDirectory);
     entry.is_directory = true;
     directories.insert(entry.segment);
-    ASSIGN_OR_RETURN(auto marker, HeadIfThere(ctx, common));
-    if (marker) {
-      entry.info = std::move(*marker);
-      entry.has_object = true;
+    // A store of our own is near; elsewhere markers are asked for when somebody looks.
+    if (core_.capabilities.sole_owner) {
+      ASSIGN_OR_RETURN(auto marker, HeadIfThere(ctx, common));
+      entry.has_object = marker.has_value();
+      entry.marker_known = true;
+      if (marker) entry.info = std::move(*marker);
     }
     found.push_back(std::move(entry));
   }
   for (ObjectInfo& info : page.objects) {
-    if (info.key == prefix) continue;  // the directory's own marker
     Found entry;
     entry.segment = info.key.substr(prefix.size());
-    bool beside_directory = directories.contains(entry.segment);
-    if (!info.has_metadata) {
-      ASSIGN_OR_RETURN(auto head, HeadIfThere(ctx, info.key));
-      if (!head) continue;
-      info = std::move(*head);
-    }
-    // "a" and "a/…" may stand on different pages: '/' sorts after '-' and '.'.
-    if (!beside_directory && !page.next_token.empty()) {
-      ASSIGN_OR_RETURN(beside_directory, AnyUnder(ctx, info.key + "/"));
-    }
-    entry.name = NameOfKeySegment(entry.segment,
-                                  beside_directory ? KeySegmentKind::kObjectBesideDirectory : KeySegmentKind::kObject);
+    const auto kind =
+        directories.contains(entry.segment) ? KeySegmentKind::kObjectBesideDirectory : KeySegmentKind::kObject;
+    entry.name = NameOfKeySegment(entry.segment, kind);
     entry.info = std::move(info);
     entry.has_object = true;
     found.push_back(std::move(entry));
@@ -200,16 +186,62 @@ InodeRecord Loader::DirectoryRecord(const Found& found, Ino ino, Ino parent) con
   InodeRecord record =
       found.has_object ? RecordOf(found.info, ino, parent, found.name) : DefaultDirectory(ino, parent, found.name);
   record.mode = (record.mode & 07777) | S_IFDIR;
+  if (!found.has_object) record.attributes_unknown = !found.marker_known;
   if (IsHashedName(found.name)) record.segment = found.segment;
   return record;
 }
 
+bool Loader::IsSameObject(const InodeRecord& record, const Found& found) {
+  if (found.is_directory && !found.marker_known) return true;
+  if (!found.has_object) return !record.origin;
+  if (!record.origin || record.origin->etag != found.info.etag) return false;
+  if (!found.info.version_id.empty() && record.origin->version_id != found.info.version_id) return false;
+  const int64_t known_us = record.origin->last_modified_us;
+  const int64_t now_us = found.info.last_modified_us;
+  if (known_us == now_us || known_us == 0) return true;
+  // Headers have whole seconds, and the time of an object of ours is that of the answer.
+  constexpr int64_t kSecondUs = 1'000'000;
+  const bool coarse = known_us % kSecondUs == 0 || now_us % kSecondUs == 0;
+  return coarse && std::abs(known_us - now_us) < 2 * kSecondUs;
+}
+
+// Attributes only: the inode stays, and so do its cached bytes.
+Status Loader::Update(Inode& inode, const Found& found, Ino parent, Transaction& txn) {
+  InodeRecord& record = inode.record;
+  if (found.has_object && !found.info.has_metadata) {
+    // What was known of it is shown until somebody looks.
+    const uint64_t limit = record.limit();
+    record.origin = Origin{found.info.key,        found.info.etag, found.info.version_id,
+                           found.info.size_bytes, limit,           found.info.last_modified_us,
+                           /*superseded=*/false};
+    record.attributes_unknown = true;
+  } else {
+    InodeRecord now = found.is_directory ? DirectoryRecord(found, record.ino, parent)
+                                         : RecordOf(found.info, record.ino, parent, record.name);
+    now.subdirectories = record.subdirectories;
+    now.complete = record.complete;
+    now.content_generation = record.content_generation;
+    record = std::move(now);
+  }
+  core_.Save(inode, txn);
+  return {};
+}
+
 Result<bool> Loader::KeepEntry(const InodePtr& dir, const Dentry& known, const Found& found,
                                std::vector<Changed>* changed, Transaction& txn) {
-  auto got = core_.Get(known.ino);
-  if (got.Is(Errc::kStale)) return false;
-  if (!got.ok()) return std::move(got).error();
-  Inode& inode = **got;
+  if (core_.Cached(known.ino) == nullptr) {
+    // Most are as they were: these need no place in memory.
+    ASSIGN_OR_RETURN(const auto stored, core_.db->FindInode(known.ino));
+    if (!stored) return false;
+    const InodeRecord& record = stored->record;
+    const bool same = record.IsDirectory() == found.is_directory && !stored->in_meta && known.current &&
+                      IsSameObject(record, found) &&
+                      (found.is_directory || (record.origin && record.origin->key == found.info.key &&
+                                              record.origin->size == found.info.size_bytes));
+    if (same) return true;
+  }
+  ASSIGN_OR_RETURN(const InodePtr got, core_.Get(known.ino));
+  Inode& inode = *got;
   InodeRecord& record = inode.record;
   if (inode.in_meta || (found.has_object && core_.changed_keys.contains(found.info.key))) return true;
   const bool both_directories = record.IsDirectory() && found.is_directory;
@@ -220,22 +252,13 @@ Result<bool> Loader::KeepEntry(const InodePtr& dir, const Dentry& known, const F
     RETURN_IF_ERROR(Drop(dir, known, changed));
     return false;
   }
-  const bool same = found.has_object ? record.origin && record.origin->etag == found.info.etag &&
-                                           record.origin->version_id == found.info.version_id &&
-                                           record.origin->last_modified_us == found.info.last_modified_us
-                                     : !record.origin;
-  if (!same) {
-    // Attributes only: the inode stays, and so do its cached bytes.
-    InodeRecord now = both_directories ? DirectoryRecord(found, record.ino, dir->ino)
-                                       : RecordOf(found.info, record.ino, dir->ino, record.name);
-    now.subdirectories = record.subdirectories;
-    now.complete = record.complete;
-    now.content_generation = record.content_generation;
-    record = std::move(now);
-    core_.Save(inode, txn);
+  if (!IsSameObject(record, found)) {
+    RETURN_IF_ERROR(Update(inode, found, dir->ino, txn));
     changed->push_back({dir->ino, known.name, known.ino});
   }
-  core_.db->PutDentry(txn, dir->ino, {record.name, record.ino, record.mode & S_IFMT}, /*in_meta=*/false);
+  if (!known.current || known.type != (record.mode & S_IFMT)) {
+    core_.db->PutDentry(txn, dir->ino, {record.name, record.ino, record.mode & S_IFMT}, /*in_meta=*/false);
+  }
   return true;
 }
 
@@ -249,7 +272,7 @@ Status Loader::Apply(Ino dir, const std::vector<Found>& found, const std::string
     for (const Found& entry : found) {
       ASSIGN_OR_RETURN(const auto known, core_.db->FindDentry(dir, entry.name));
       if (known) {
-        if (moved || known->current) continue;
+        if (moved) continue;
         ASSIGN_OR_RETURN(const bool kept, KeepEntry(inode, *known, entry, &changed, txn));
         if (kept) continue;
       }
@@ -308,115 +331,16 @@ Status Loader::Drop(const InodePtr& dir, const Dentry& entry, std::vector<Change
   return core_.Commit(txn);
 }
 
-Status Loader::DropUnseen(const InodePtr& dir, const std::string& prefix, const std::vector<uint64_t>& seen) {
-  std::vector<Changed> changed;
-  uint64_t cookie = 0;
-  for (;;) {
-    MutexLock lock(core_.mu);
-    // Moved while it was listed: its names are elsewhere now.
-    const auto prefix_now = core_.DirectoryPrefix(dir->ino);
-    if (!prefix_now.ok() || *prefix_now != prefix) break;
-    ASSIGN_OR_RETURN(const auto children, core_.db->Children(dir->ino, cookie, 256));
-    if (children.empty()) break;
-    cookie = CookieOfName(children.back().name);
-    for (const Dentry& child : children) {
-      if (child.in_meta || std::binary_search(seen.begin(), seen.end(), CookieOfName(child.name))) continue;
-      ASSIGN_OR_RETURN(const bool gone, MayBeDropped(child, prefix));
-      if (gone) RETURN_IF_ERROR(Drop(dir, child, &changed));
-    }
-  }
-  TellKernel(changed);
-  return {};
-}
-
 Status Loader::DropName(const InodePtr& dir, std::string_view name, const std::string& prefix) {
   std::vector<Changed> changed;
   {
     MutexLock lock(core_.mu);
     ASSIGN_OR_RETURN(const auto dentry, core_.db->FindDentry(dir->ino, name));
-    if (!dentry || dentry->current) return {};
+    if (!dentry || dentry->in_meta) return {};
     ASSIGN_OR_RETURN(const bool gone, MayBeDropped(*dentry, prefix));
     if (gone) RETURN_IF_ERROR(Drop(dir, *dentry, &changed));
   }
   TellKernel(changed);
-  return {};
-}
-
-Status Loader::ListInto(const OpContext& ctx, Ino dir, const std::string& prefix, bool moved,
-                        std::vector<uint64_t>* seen) {
-  ListRequest request;
-  request.prefix = prefix;
-  request.delimiter = "/";
-  request.with_metadata = core_.options.posix_metadata && core_.capabilities.list_metadata;
-  do {
-    RETURN_IF_ERROR(ctx.Check());
-    ASSIGN_OR_RETURN(ListPage page, core_.store.List(ctx, request));
-    request.continuation_token = page.next_token;
-    ASSIGN_OR_RETURN(const auto found, Interpret(ctx, prefix, std::move(page), moved));
-    for (const Found& entry : found) seen->push_back(CookieOfName(entry.name));
-    RETURN_IF_ERROR(Apply(dir, found, prefix, moved));
-  } while (!request.continuation_token.empty());
-  return {};
-}
-
-Status Loader::LoadDirectory(const OpContext& ctx, const InodePtr& dir) {
-  std::string prefix;
-  {
-    MutexLock lock(core_.mu);
-    while (dir->loading) {
-      RETURN_IF_ERROR(ctx.Check());
-      core_.load_ended.WaitFor(core_.mu, std::chrono::milliseconds(20));
-    }
-    if (dir->known || dir->record.parent == 0) return {};
-    ASSIGN_OR_RETURN(const bool moving, core_.IsMoving(dir->ino));
-    if (moving) return {};  // was known when it moved; its objects are still elsewhere
-    ASSIGN_OR_RETURN(prefix, core_.DirectoryPrefix(dir->ino));
-    dir->loading = true;
-  }
-  const ListingScope scope(core_);
-  std::vector<uint64_t> seen;
-  Status listed = ListInto(ctx, dir->ino, prefix, /*moved=*/false, &seen);
-  if (listed.ok()) {
-    std::sort(seen.begin(), seen.end());
-    listed = DropUnseen(dir, prefix, seen);
-  }
-  MutexLock lock(core_.mu);
-  dir->loading = false;
-  core_.load_ended.NotifyAll();
-  if (!listed.ok()) return std::move(listed).error().With("listing " + core_.PathOf(*dir));
-  const auto prefix_now = core_.DirectoryPrefix(dir->ino);
-  // Moved while it was listed: what was listed stays, the rest is asked for again.
-  if (!prefix_now.ok() || *prefix_now != prefix) return {};
-  dir->known = true;
-  Transaction txn;
-  core_.db->SetListingComplete(txn, dir->ino, true);
-  return core_.Commit(txn);
-}
-
-Status Loader::LoadSubtree(const OpContext& ctx, const InodePtr& dir) {
-  std::vector<Ino> pending{dir->ino};
-  while (!pending.empty()) {
-    const Ino ino = pending.back();
-    pending.pop_back();
-    InodePtr inode;
-    {
-      MutexLock lock(core_.mu);
-      auto found = core_.Get(ino);
-      if (found.Is(Errc::kStale)) continue;
-      if (!found.ok()) return std::move(found).error();
-      inode = std::move(*found);
-    }
-    RETURN_IF_ERROR(LoadDirectory(ctx, inode));
-    uint64_t cookie = 0;
-    for (;;) {
-      ASSIGN_OR_RETURN(const auto children, core_.db->Children(ino, cookie, 256));
-      if (children.empty()) break;
-      for (const Dentry& child : children) {
-        if (S_ISDIR(child.type)) pending.push_back(child.ino);
-      }
-      cookie = CookieOfName(children.back().name);
-    }
-  }
   return {};
 }
 
@@ -429,13 +353,14 @@ Status Loader::Probe(const OpContext& ctx, const InodePtr& dir, std::string_view
     ASSIGN_OR_RETURN(prefix, core_.DirectoryPrefix(dir->ino));
   }
   const ListingScope scope(core_);
+  RETURN_IF_ERROR(ctx.Check());
   Found entry;
   entry.name = std::string(name);
   entry.segment = KeySegmentOfName(name);
   const std::string key = prefix + entry.segment;
   ASSIGN_OR_RETURN(const bool is_directory, AnyUnder(ctx, key + "/"));
   if (is_directory && NameOfKeySegment(entry.segment, KeySegmentKind::kDirectory) == name) {
-    entry.is_directory = true;
+    entry.is_directory = entry.marker_known = true;
     ASSIGN_OR_RETURN(auto marker, HeadIfThere(ctx, key + "/"));
     entry.has_object = marker.has_value();
     if (marker) entry.info = std::move(*marker);
@@ -448,18 +373,6 @@ Status Loader::Probe(const OpContext& ctx, const InodePtr& dir, std::string_view
     entry.info = std::move(*info);
   }
   return Apply(dir->ino, {entry}, prefix, /*moved=*/false);
-}
-
-Status Loader::LoadMoved(const OpContext& ctx, Ino dir, const std::string& prefix) {
-  std::vector<uint64_t> seen;
-  RETURN_IF_ERROR(ListInto(ctx, dir, prefix, /*moved=*/true, &seen));
-  ASSIGN_OR_RETURN(const auto children, core_.db->Children(dir, 0, SIZE_MAX));
-  for (const Dentry& child : children) {
-    if (!S_ISDIR(child.type)) continue;
-    ASSIGN_OR_RETURN(const auto found, core_.db->FindInode(child.ino));
-    if (found) RETURN_IF_ERROR(LoadMoved(ctx, child.ino, StrCat(prefix, found->record.Segment(), "/")));
-  }
-  return {};
 }
 
 Status Loader::LoadRoot(const OpContext& ctx) {

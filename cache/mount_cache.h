@@ -88,6 +88,8 @@ struct DirectoryEntry {
   std::string name;
   uint64_t cookie = 0;  // resume after this entry; stable while the mount lives and across restarts
   Attributes attributes;
+  // False: only ino, size and, where it says S_IFDIR, the type hold; Lookup asks for the rest.
+  bool attributes_known = true;
 };
 
 struct FileSystemStats {
@@ -111,6 +113,9 @@ struct MountOptions {
   int64_t writeback_delay_ns = 2'000'000'000;  // idle time before an upload
   int64_t full_timeout_ns = 60'000'000'000;    // how long a writer waits for room before ENOSPC
   bool fsync_to_bucket = false;
+  // How long what the bucket said of names and attributes is believed; then it is asked again, at lookups and opens.
+  // Nullopt: nobody else changes the bucket.
+  std::optional<int64_t> ttl_ns;
   bool posix_metadata = true;  // off: modes and owners neither read nor written
   bool read_only = false;
   std::optional<uint32_t> uid;  // overrides for everything shown
@@ -138,6 +143,7 @@ struct CacheStatus {
   uint64_t steps_in_flight = 0;
   std::vector<UploadError> errors;  // the first few files that cannot be uploaded; "(deletions)" for objects that stay
   uint64_t error_count = 0;
+  std::string unreachable;  // why the bucket could not be asked lately; empty: it could
 };
 
 class MountCache {
@@ -169,7 +175,8 @@ class MountCache {
                         std::string_view new_name, RenameMode mode) = 0;
 
   // --- directories ---
-  // Makes the directory's entries known.
+  // Makes the directory's entries known, as they were at most `ttl_ns` ago. With the bucket out of reach what was known
+  // before does.
   virtual Status OpenDirectory(const OpContext& ctx, Ino ino) = 0;
   virtual void CloseDirectory(Ino ino) = 0;
   // Entries after `cookie` (0: from the start), "." and ".." first, until `visit` returns false; the entry for which it

@@ -14,6 +14,7 @@ namespace {
 // After so many single names were asked for, the whole directory is listed instead.
 constexpr uint32_t kProbesBeforeListing = 8;
 constexpr size_t kReadDirectoryChunk = 128;
+constexpr int kMostDetailAttempts = 3;
 // Inodes waiting for write-back stay in memory, so there is a limit to them.
 constexpr size_t kMostDirtyInodes = 100'000;
 
@@ -48,18 +49,23 @@ Result<InodePtr> Engine::Directory(Ino ino) {
   return core_.GetDirectory(ino);
 }
 
-Status Engine::Resolve(const OpContext& ctx, Ino parent, std::string_view name) {
-  InodePtr dir;
+Status Engine::Resolve(const OpContext& ctx, Ino parent, std::string_view name, Purpose purpose) {
+  ASSIGN_OR_RETURN(const InodePtr dir, Directory(parent));
+  // Whether it has a marker decides what a change in it entails.
+  RETURN_IF_ERROR(loader_.LoadDetails(ctx, dir));
+  if (core_.options.ttl_ns) {
+    return IsHashedName(name) ? loader_.LoadDirectory(ctx, dir, Loader::Knowledge::kFresh)
+                              : loader_.Revalidate(ctx, dir, name, purpose);
+  }
   bool list = false;
   {
     MutexLock lock(core_.mu);
-    ASSIGN_OR_RETURN(dir, core_.GetDirectory(parent));
     if (dir->known || dir->record.parent == 0) return {};
     ASSIGN_OR_RETURN(const auto found, core_.db->FindDentry(parent, name));
     if (found && found->current) return {};
     list = ++dir->probes > kProbesBeforeListing || IsHashedName(name);
   }
-  if (list) return loader_.LoadDirectory(ctx, dir);
+  if (list) return loader_.LoadDirectory(ctx, dir, Loader::Knowledge::kAny);
   return loader_.Probe(ctx, dir, name);
 }
 
@@ -73,10 +79,19 @@ Result<Attributes> Engine::Lookup(const OpContext& ctx, Ino parent, std::string_
   if (name.size() > kMaxNameBytes) return Error{Errc::kNameTooLong, "the name is longer than 255 bytes"};
   if (!CheckName(parent, name).ok()) return Error{Errc::kNotFound, "no such file"};
   RETURN_IF_ERROR(Resolve(ctx, parent, name));
-  MutexLock lock(core_.mu);
-  ASSIGN_OR_RETURN(const auto dentry, Find(parent, name));
-  if (!dentry) return Error{Errc::kNotFound, "no such file"};
-  return core_.AttributesOf(dentry->ino);
+  for (int attempt = 0;; ++attempt) {
+    InodePtr inode;
+    {
+      MutexLock lock(core_.mu);
+      ASSIGN_OR_RETURN(const auto dentry, Find(parent, name));
+      if (!dentry) return Error{Errc::kNotFound, "no such file"};
+      ASSIGN_OR_RETURN(inode, core_.Get(dentry->ino));
+      const bool knows = !inode->record.attributes_unknown || !core_.options.posix_metadata;
+      if (knows || attempt == kMostDetailAttempts) return core_.AttributesOf(dentry->ino);
+    }
+    // May find another object under the name.
+    RETURN_IF_ERROR(loader_.LoadDetails(ctx, inode));
+  }
 }
 
 // --- making ---
@@ -258,7 +273,8 @@ Status Engine::RemoveDirectory(const OpContext& ctx, Ino parent, std::string_vie
     if (!S_ISDIR(dentry->type)) return Error{Errc::kNotADirectory, "not a directory"};
     ASSIGN_OR_RETURN(victim, core_.Get(dentry->ino));
   }
-  RETURN_IF_ERROR(loader_.LoadDirectory(ctx, victim));
+  RETURN_IF_ERROR(loader_.LoadDirectory(ctx, victim, Loader::Knowledge::kFresh));
+  RETURN_IF_ERROR(loader_.LoadDetails(ctx, victim));
   MutexLock lock(core_.mu);
   ASSIGN_OR_RETURN(const InodePtr dir, core_.GetDirectory(parent));
   ASSIGN_OR_RETURN(const auto dentry, Find(parent, name));
@@ -278,7 +294,7 @@ Status Engine::RemoveDirectory(const OpContext& ctx, Ino parent, std::string_vie
 
 Status Engine::OpenDirectory(const OpContext& ctx, Ino ino) {
   ASSIGN_OR_RETURN(const InodePtr dir, Directory(ino));
-  RETURN_IF_ERROR(loader_.LoadDirectory(ctx, dir));
+  RETURN_IF_ERROR(loader_.LoadDirectory(ctx, dir, Loader::Knowledge::kFresh));
   MutexLock lock(core_.mu);
   if (dir->freed) return Error{Errc::kNotFound, "the directory was removed"};
   ++dir->directory_opens;
@@ -299,7 +315,7 @@ void Engine::CloseDirectory(Ino ino) {
 Status Engine::ReadDirectory(const OpContext& ctx, Ino ino, uint64_t cookie,
                              const std::function<bool(const DirectoryEntry&)>& visit) {
   ASSIGN_OR_RETURN(const InodePtr dir, Directory(ino));
-  RETURN_IF_ERROR(loader_.LoadDirectory(ctx, dir));
+  RETURN_IF_ERROR(loader_.LoadDirectory(ctx, dir, Loader::Knowledge::kAny));
   Ino parent = 0;
   {
     MutexLock lock(core_.mu);
@@ -308,7 +324,7 @@ Status Engine::ReadDirectory(const OpContext& ctx, Ino ino, uint64_t cookie,
   if (parent == 0) return {};
   const std::pair<const char*, Ino> dots[] = {{".", ino}, {"..", parent}};
   for (uint64_t dot = cookie; dot < 2; ++dot) {
-    DirectoryEntry entry{dots[dot].first, dot + 1, {}};
+    DirectoryEntry entry{dots[dot].first, dot + 1, {}, true};
     {
       MutexLock lock(core_.mu);
       ASSIGN_OR_RETURN(entry.attributes, core_.AttributesOf(dots[dot].second));
@@ -324,11 +340,12 @@ Status Engine::ReadDirectory(const OpContext& ctx, Ino ino, uint64_t cookie,
       if (children.empty()) return {};
       cookie = CookieOfName(children.back().name);
       for (Dentry& child : children) {
-        auto attributes = core_.AttributesOf(child.ino);
+        bool known = true;
+        auto attributes = core_.AttributesOf(child.ino, &known);
         if (attributes.Is(Errc::kStale)) continue;
         if (!attributes.ok()) return std::move(attributes).error();
         const uint64_t entry_cookie = CookieOfName(child.name);
-        entries.push_back({std::move(child.name), entry_cookie, *attributes});
+        entries.push_back({std::move(child.name), entry_cookie, *attributes, known || !core_.options.posix_metadata});
       }
     }
     for (const DirectoryEntry& entry : entries) {

@@ -155,6 +155,11 @@ bool NamespaceDb::ListingComplete(Ino dir) const {
   return value.ok() && value->has_value() && (*value)->size() == 8 && GetBig64(**value) == generation_;
 }
 
+Result<bool> NamespaceDb::WasListed(Ino dir) const {
+  ASSIGN_OR_RETURN(const auto value, listing_->Get(Row('L', dir)));
+  return value.has_value();
+}
+
 Result<std::vector<std::pair<uint32_t, std::string>>> NamespaceDb::BlockRows(Ino ino, bool in_meta) const {
   const std::string prefix = BlocksPrefix(ino);
   std::vector<std::pair<uint32_t, std::string>> rows;

@@ -78,6 +78,8 @@ class NamespaceDb {
   Result<std::vector<Dentry>> Children(Ino dir, uint64_t cookie, size_t limit) const;
   Result<bool> HasChildren(Ino dir) const;
   bool ListingComplete(Ino dir) const;
+  // In whatever generation.
+  Result<bool> WasListed(Ino dir) const;
   Result<std::vector<std::pair<uint32_t, std::string>>> BlockRows(Ino ino, bool in_meta) const;
 
   Result<std::optional<Tombstone>> FindTombstone(std::string_view key) const;

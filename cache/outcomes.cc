@@ -39,7 +39,12 @@ Status WriteBack::Finish(const OpContext& ctx, const Step& step, Result<Outcome>
 
 std::optional<WriteBack::Outcome> WriteBack::MadeBy(const Step& step, const ObjectInfo& info) const {
   const std::string* token = FindMetadata(info.metadata, kOperationMetadata);
-  if (token == nullptr || *token != core_.OperationToken(step.record.ino, step.operation)) return std::nullopt;
+  bool ours = token != nullptr && *token == core_.OperationToken(step.record.ino, step.operation);
+  // Such a copy carries the token of its source. An object of the same bytes at the target is as good as ours.
+  if (step.kind == Kind::kCopy && CopiesMetadata(step) && step.record.origin) {
+    ours = info.etag == step.record.origin->etag && info.size_bytes == step.record.origin->size;
+  }
+  if (!ours) return std::nullopt;
   return Outcome{{info.etag, info.version_id, info.last_modified_us}, info.size_bytes};
 }
 

@@ -170,7 +170,10 @@ Status Engine::Rename(const OpContext& ctx, Ino parent, std::string_view name, I
   // An inode keeps one that it replaced until its own bytes are safe; before it replaces another they are made so.
   for (const InodePtr& inode : holding) RETURN_IF_ERROR(MakeSafe(ctx, inode));
   // What is below a directory that moves must be known first; W3.
-  for (const InodePtr& dir : to_load) RETURN_IF_ERROR(loader_.LoadSubtree(ctx, dir));
+  for (const InodePtr& dir : to_load) {
+    RETURN_IF_ERROR(loader_.LoadSubtree(ctx, dir));
+    RETURN_IF_ERROR(loader_.LoadDetails(ctx, dir));
+  }
   if (!to_load.empty()) RETURN_IF_ERROR(write_back_.WaitForMoves(ctx));
   MutexLock lock(core_.mu);
   return RenameLocked(parent, name, new_parent, new_name, mode);

@@ -66,8 +66,24 @@ UserMetadata WriteBack::MetadataFor(const Step& step) const {
 
 // --- executing ---
 
+bool WriteBack::CopiesMetadata(const Step& step) {
+  if (step.kind == Kind::kEvacuate) return true;
+  return step.kind == Kind::kCopy && step.record.attributes_unknown && !step.record.attributes_dirty;
+}
+
+Status WriteBack::LoadMetadata(const OpContext& ctx, Step* step) {
+  if (!step->record.attributes_unknown || CopiesMetadata(*step)) return {};
+  RETURN_IF_ERROR(loader_.LoadDetails(ctx, step->inode));
+  MutexLock lock(core_.mu);
+  const uint64_t operation = step->operation;
+  step->record = step->inode->record;
+  step->record.operation = operation;
+  return {};
+}
+
 Status WriteBack::ExecuteStep(const OpContext& ctx, Step step) {
   if (step.ask) return Finish(ctx, step, Ask(ctx, step));
+  if (auto loaded = LoadMetadata(ctx, &step); !loaded.ok()) return Finish(ctx, step, std::move(loaded).error());
   if (step.kind != Kind::kPutContent) return Finish(ctx, step, Send(ctx, step));
   if (step.record.size > kSmallContentBytes) return ExecuteLargeContent(ctx, std::move(step));
   auto outcome = SendSmallContent(ctx, &step);
@@ -184,7 +200,7 @@ Result<WriteBack::Outcome> WriteBack::SendCopy(const OpContext& ctx, const Step&
   CopyOptions copy;
   copy.source_version_id = origin.HasOwnVersion() ? origin.version_id : "";
   copy.source_if_match = origin.etag;
-  copy.directive = step.kind == Kind::kEvacuate ? MetadataDirective::kCopy : MetadataDirective::kReplace;
+  copy.directive = CopiesMetadata(step) ? MetadataDirective::kCopy : MetadataDirective::kReplace;
   copy.headers = options.headers;
   copy.metadata = options.metadata;
   copy.conditions = options.conditions;

@@ -126,6 +126,7 @@ void WriteBack::Postpone(const InodePtr& inode) {
 
 WriteBack::Kind WriteBack::KindOf(const InodeRecord& record) const {
   if (record.IsRegular()) return record.content_dirty ? Kind::kPutContent : Kind::kCopy;
+  if (record.attributes_unknown && record.origin && !record.attributes_dirty) return Kind::kCopy;
   if (record.IsSymlink() && record.symlink_target.empty() && record.origin) return Kind::kCopy;
   return Kind::kPutObject;
 }

@@ -23,7 +23,7 @@ inline constexpr std::string_view kOperationMetadata = "pailfs-op";
 // Thread-safe.
 class WriteBack {
  public:
-  WriteBack(Core& core, FileData& data, const Loader& loader) : core_(core), data_(data), loader_(loader) {}
+  WriteBack(Core& core, FileData& data, Loader& loader) : core_(core), data_(data), loader_(loader) {}
   ~WriteBack() { Stop(); }
 
   void Start();
@@ -86,6 +86,8 @@ class WriteBack {
   // --- executing (without it) ---
   Status ExecuteStep(const OpContext& ctx, Step step);
   Result<Outcome> Send(const OpContext& ctx, const Step& step);
+  // What goes along with the step's object, where it is not known yet.
+  Status LoadMetadata(const OpContext& ctx, Step* step);
   // Takes the snapshot anew, now that the content cannot change.
   void Refresh(Step* step);
   Result<Outcome> SendSmallContent(const OpContext& ctx, Step* step);
@@ -97,6 +99,8 @@ class WriteBack {
                             const std::vector<PlannedPart>& plan);
   Result<Outcome> SendCopy(const OpContext& ctx, const Step& step, const PutOptions& options);
   UserMetadata MetadataFor(const Step& step) const;
+  // The store copies the metadata too: none of it was changed, or is known here.
+  static bool CopiesMetadata(const Step& step);
   // The outcome of the step, when the object is the one that it made.
   std::optional<Outcome> MadeBy(const Step& step, const ObjectInfo& info) const;
   // What became of a step of which nothing is known; kCancelled when it left nothing, kAmbiguous when that is not known
@@ -128,7 +132,7 @@ class WriteBack {
 
   Core& core_;
   FileData& data_;
-  const Loader& loader_;
+  Loader& loader_;
   std::stop_source stop_;
   std::vector<std::thread> threads_;
   bool expanding_ = false;  // guarded by Core::mu

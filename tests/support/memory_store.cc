@@ -58,6 +58,7 @@ Capabilities MemoryStore::capabilities() const {
 }
 
 std::optional<uint64_t> MemoryStore::ChangeNumber() const {
+  if (!options_.sole_owner) return std::nullopt;
   MutexLock lock(mu_);
   return static_cast<uint64_t>(time_us_);
 }

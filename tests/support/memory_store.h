@@ -27,7 +27,7 @@ struct MemoryStoreOptions {
   bool list_metadata = true;
   bool as_of = true;
   bool rename = true;
-  bool sole_owner = false;
+  bool sole_owner = false;  // and has a ChangeNumber
   uint64_t max_user_metadata_bytes = 2048;
   uint64_t min_part_bytes = kMinPartBytes;
 };

@@ -24,27 +24,51 @@
 
 namespace pailfs::cache {
 
+// The bucket behind the cache.
+struct TestBucket {
+  VersioningState versioning = VersioningState::kEnabled;
+  // Others may change it, and listings carry no metadata, as behind S3. Else it is ours alone.
+  bool shared = false;
+};
+inline void PrintTo(const TestBucket& bucket, std::ostream* out) {
+  const bool suspended = bucket.versioning == VersioningState::kSuspended;
+  *out << (bucket.versioning == VersioningState::kEnabled ? "Enabled"
+           : suspended                                    ? "Suspended"
+                                                          : "Off")
+       << (bucket.shared ? "Shared" : "");
+}
+// For INSTANTIATE_TEST_SUITE_P.
+inline auto AllBuckets() {
+  return testing::Values(TestBucket{VersioningState::kEnabled, false}, TestBucket{VersioningState::kOff, false},
+                         TestBucket{VersioningState::kEnabled, true}, TestBucket{VersioningState::kOff, true});
+}
+
 class CacheHarness {
  public:
-  explicit CacheHarness(VersioningState versioning = VersioningState::kEnabled, uint64_t seed = 1)
+  static constexpr int64_t kTtlNs = 1'000'000'000;  // of a shared bucket
+
+  explicit CacheHarness(const TestBucket& bucket = {}, uint64_t seed = 1)
       : files_(PosixFileSystem()),
         random_(seed),
-        memory_(clock_, StoreOptions(versioning)),
+        memory_(clock_, StoreOptions(bucket)),
         faulty_(memory_),
         store_(faulty_, metrics_) {
+    if (bucket.shared) options_.ttl_ns = kTtlNs;
     std::string pattern = (std::filesystem::temp_directory_path() / "pailfs-cache-XXXXXX").string();
     root_ = mkdtemp(pattern.data());
     directory_ = root_ + "/0";
     Open();
   }
   // Over a file system of a test, in /cache; the caller opens it.
-  CacheHarness(VersioningState versioning, uint64_t seed, FileSystem& files)
+  CacheHarness(const TestBucket& bucket, uint64_t seed, FileSystem& files)
       : files_(files),
         random_(seed),
-        memory_(clock_, StoreOptions(versioning)),
+        memory_(clock_, StoreOptions(bucket)),
         faulty_(memory_),
         store_(faulty_, metrics_),
-        directory_("/cache") {}
+        directory_("/cache") {
+    if (bucket.shared) options_.ttl_ns = kTtlNs;
+  }
   ~CacheHarness() {
     cache_.reset();
     if (root_.empty()) return;
@@ -199,10 +223,11 @@ class CacheHarness {
   const std::string& directory() const { return directory_; }
 
  private:
-  static MemoryStoreOptions StoreOptions(VersioningState versioning) {
+  static MemoryStoreOptions StoreOptions(const TestBucket& bucket) {
     MemoryStoreOptions options;
-    options.versioning = versioning;
-    options.sole_owner = true;
+    options.versioning = bucket.versioning;
+    options.sole_owner = !bucket.shared;
+    options.list_metadata = !bucket.shared;
     options.max_user_metadata_bytes = 64 << 10;
     return options;
   }

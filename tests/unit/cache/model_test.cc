@@ -60,7 +60,7 @@ class Model {
 
 class Driver {
  public:
-  Driver(VersioningState versioning, uint64_t seed) : cache_(versioning, seed), random_(seed) {}
+  Driver(const TestBucket& bucket, uint64_t seed) : cache_(bucket, seed), random_(seed) {}
 
   void Run(int operations) {
     for (int i = 0; i < operations && !testing::Test::HasFatalFailure(); ++i) {
@@ -191,16 +191,13 @@ class Driver {
   const bool trace_ = std::getenv("PAILFS_TRACE") != nullptr;
 };
 
-class ModelTest : public testing::TestWithParam<VersioningState> {};
+class ModelTest : public testing::TestWithParam<TestBucket> {};
 
 TEST_P(ModelTest, TreeAndBucketFollowTheModel) {
   ForRounds(SystemRandom().Below(1'000'000), 6, [](uint64_t seed) { Driver(GetParam(), seed).Run(400); });
 }
 
-INSTANTIATE_TEST_SUITE_P(Versioning, ModelTest, testing::Values(VersioningState::kEnabled, VersioningState::kOff),
-                         [](const auto& instance) {
-                           return std::string(instance.param == VersioningState::kEnabled ? "Enabled" : "Off");
-                         });
+INSTANTIATE_TEST_SUITE_P(Buckets, ModelTest, AllBuckets(), testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace pailfs::cache

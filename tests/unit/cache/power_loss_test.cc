@@ -19,7 +19,7 @@ constexpr char kBootId[] = "/proc/sys/kernel/random/boot_id";
 
 class Driver {
  public:
-  Driver(VersioningState versioning, uint64_t seed) : random_(seed), cache_(versioning, seed, files_) {
+  Driver(const TestBucket& bucket, uint64_t seed) : random_(seed), cache_(bucket, seed, files_) {
     EXPECT_TRUE(MakeDirectories(files_, "/proc/sys/kernel/random").ok());
     NewBoot();
     cache_.Open();
@@ -147,7 +147,7 @@ class Driver {
   const bool trace_ = std::getenv("PAILFS_TRACE") != nullptr;
 };
 
-class PowerLossTest : public testing::TestWithParam<VersioningState> {};
+class PowerLossTest : public testing::TestWithParam<TestBucket> {};
 
 TEST_P(PowerLossTest, WhatFsyncAcknowledgedIsThere) {
   ForRounds(1, 100, [](uint64_t seed) { Driver(GetParam(), seed).Run(6); });
@@ -179,10 +179,7 @@ TEST_P(PowerLossTest, AnAdoptedObjectOfAnOddKeyKeepsItsKey) {
   EXPECT_EQ(cache.Bucket(), (std::map<std::string, std::string>{{key, "againedtside"}})) << "after " << name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Versioning, PowerLossTest, testing::Values(VersioningState::kEnabled, VersioningState::kOff),
-                         [](const auto& instance) {
-                           return std::string(instance.param == VersioningState::kEnabled ? "Enabled" : "Off");
-                         });
+INSTANTIATE_TEST_SUITE_P(Buckets, PowerLossTest, AllBuckets(), testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace pailfs::cache
