@@ -84,28 +84,33 @@ class CommandLine {
   void AddObject() {
     CLI::App* object = Add(&app_, "object", nullptr);
     CLI::App* ls = Add(object, "ls", [this] { return ListObjectsCommand(list_); });
-    ls->add_option("PLACE", list_.place)->required();
+    AddPlace(ls, &list_.place);
     ls->add_flag("-r,--recursive", list_.recursive);
     ls->add_flag("--json", list_.json);
     CLI::App* stat = Add(object, "stat", [this] { return StatObjectCommand(object_); });
-    stat->add_option("PLACE", object_.place)->required();
+    AddPlace(stat, &object_.place);
     stat->add_option("--version-id", object_.version_id);
     stat->add_flag("--json", object_.json);
     CLI::App* cat = Add(object, "cat", [this] { return CatObjectCommand(object_); });
-    cat->add_option("PLACE", object_.place)->required();
+    AddPlace(cat, &object_.place);
     cat->add_option("--version-id", object_.version_id);
     CLI::App* put = Add(object, "put", [this] { return PutObjectCommand(put_); });
     put->add_option("FILE", put_.file)->required();
-    put->add_option("PLACE", put_.place)->required();
+    AddPlace(put, &put_.place);
     put->add_option("--content-type", put_.content_type);
     put->add_option("--meta", put_.metadata)->allow_extra_args(false);
     CLI::App* rm = Add(object, "rm", [this] { return RemoveObjectsCommand(remove_); });
-    rm->add_option("PLACE", remove_.place)->required();
+    AddPlace(rm, &remove_.place);
     CLI::Option* version = rm->add_option("--version-id", remove_.version_id);
     rm->add_flag("-r,--recursive", remove_.recursive)->excludes(version);
     CLI::App* versions = Add(object, "versions", [this] { return ListVersionsCommand(list_); });
-    versions->add_option("PLACE", list_.place)->required();
+    AddPlace(versions, &list_.place);
     versions->add_flag("--json", list_.json);
+  }
+
+  static void AddPlace(CLI::App* command, ObjectPlace* place) {
+    command->add_option("PLACE", place->text)->required();
+    command->add_option("-o", place->option_lists)->allow_extra_args(false);
   }
 
   void AddStore() {

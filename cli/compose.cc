@@ -34,10 +34,10 @@ Result<std::unique_ptr<ObjectStore>> OpenOrMakeBucket(store::EmbeddedStore& stor
   return store.OpenBucket(name);
 }
 
-// "made store /s, bucket photos, cache /c"
-std::string WhatWasMade(const std::string& store, const std::string& bucket, const std::string& cache) {
+// "made store /s, bucket photos"
+std::string WhatWasMade(const std::string& store, const std::string& bucket) {
   std::string text;
-  for (const auto& [what, name] : {std::pair("store ", &store), {"bucket ", &bucket}, {"cache ", &cache}}) {
+  for (const auto& [what, name] : {std::pair("store ", &store), {"bucket ", &bucket}}) {
     if (!name->empty()) text += StrCat(text.empty() ? "made " : ", ", what, *name);
   }
   return text;
@@ -49,12 +49,15 @@ std::string HostName() {
   return name;
 }
 
+constexpr int64_t kRemoteTtlNs = 1'000'000'000;
+
 cache::MountOptions CacheOptions(const Source& source, const MountSettings& settings) {
   cache::MountOptions options;
   options.directory = settings.cache_directory;
   options.prefix = source.Prefix();
   options.size_limit_bytes = settings.cache_size_bytes;
   options.writeback_delay_ns = settings.writeback_delay_ns;
+  if (source.kind == Source::Kind::kS3) options.ttl_ns = settings.ttl_ns.value_or(kRemoteTtlNs);
   options.fsync_to_bucket = settings.fsync_to_bucket;
   options.posix_metadata = settings.posix_metadata;
   options.read_only = settings.read_only;
@@ -76,46 +79,85 @@ Result<std::unique_ptr<store::EmbeddedStore>> OpenStore(const std::string& direc
                                    "; unmount it first ('pailfs status' shows the mounts), or use the mounted files")};
 }
 
-Result<OpenedBucket> OpenBucket(const Source& source) {
+Result<OpenedBucket> OpenBucket(const Source& source, const S3Settings& settings) {
   OpenedBucket opened;
+  if (source.kind == Source::Kind::kS3) {
+    FileSystem& files = PosixFileSystem();
+    ASSIGN_OR_RETURN(const S3Settings resolved, ResolveS3(settings, files, ProcessEnvironment()));
+    ASSIGN_OR_RETURN(opened.s3, S3Connection::Open(source, resolved, /*read_only=*/true, files, CommandMetrics(), ""));
+    return opened;
+  }
   if (!source.store_exists) return Error{Errc::kNotFound, StrCat("there is no store in ", source.directory)};
   ASSIGN_OR_RETURN(opened.store, OpenStore(source.directory, /*create=*/false));
-  ASSIGN_OR_RETURN(opened.bucket, opened.store->OpenBucket(source.bucket));
+  ASSIGN_OR_RETURN(opened.in_store, opened.store->OpenBucket(source.bucket));
   return opened;
 }
 
-Result<std::unique_ptr<Mount>> Mount::Open(const Source& source, const MountSettings& settings, const Note& note) {
-  std::unique_ptr<Mount> mount(new Mount(source.Canonical(), settings));
-  FileSystem& files = PosixFileSystem();
-  ASSIGN_OR_RETURN(const bool had_cache, files.Exists(settings.cache_directory + "/FORMAT"));
+Status Mount::OpenStoreBucket(const Source& source, const Note& note, std::string* made) {
   LockWait wait(source.directory, note);
   for (;;) {
-    auto opened = OpenStoreWith(mount->metrics_, source.directory, /*create=*/true);
+    auto opened = OpenStoreWith(metrics_, source.directory, /*create=*/true);
     if (opened.ok()) {
-      mount->store_ = std::move(*opened);
+      opened_.store = std::move(*opened);
       break;
     }
     if (!opened.Is(Errc::kBusy) || !wait.Again()) return std::move(opened).error();
   }
   bool made_bucket = false;
-  ASSIGN_OR_RETURN(mount->bucket_, OpenOrMakeBucket(*mount->store_, source.bucket, &made_bucket));
-  const Status directory = MakeDirectories(files, settings.cache_directory);
+  ASSIGN_OR_RETURN(opened_.in_store, OpenOrMakeBucket(*opened_.store, source.bucket, &made_bucket));
+  *made = WhatWasMade(source.store_exists ? "" : source.directory, made_bucket ? source.bucket : "");
+  return {};
+}
+
+// What a server can do is remembered with the cache.
+Status Mount::Connect(const Source& source) {
+  FileSystem& files = PosixFileSystem();
+  const std::string path = settings_.cache_directory + "/SERVER";
+  const auto known = ReadFile(files, path);
+  ASSIGN_OR_RETURN(opened_.s3, S3Connection::Open(source, settings_.s3, settings_.read_only, files, metrics_,
+                                                  known.ok() ? *known : ""));
+  return {};
+}
+
+Status Mount::OpenCache(const Source& source, const Note& note) {
+  FileSystem& files = PosixFileSystem();
+  const Status directory = MakeDirectories(files, settings_.cache_directory);
   if (!directory.ok()) return directory.error().With("making the cache directory");
-  LockWait cache_wait(settings.cache_directory, note);
+  LockWait wait(settings_.cache_directory, note);
   for (;;) {
-    auto opened = cache::MountCache::Open(files, *mount->bucket_, SystemClock(), SystemRandom(), mount->metrics_,
-                                          CacheOptions(source, settings));
+    auto opened = cache::MountCache::Open(files, *bucket_, SystemClock(), SystemRandom(), metrics_,
+                                          CacheOptions(source, settings_));
     if (opened.ok()) {
-      mount->cache_ = std::move(*opened);
-      break;
+      cache_ = std::move(*opened);
+      return {};
     }
-    if (!opened.Is(Errc::kBusy) || !cache_wait.Again()) return std::move(opened).error();
+    if (!opened.Is(Errc::kBusy) || !wait.Again()) return std::move(opened).error();
   }
-  const std::string made_text =
-      WhatWasMade(source.store_exists ? "" : source.directory, made_bucket ? source.bucket : "",
-                  had_cache ? "" : settings.cache_directory);
-  if (!made_text.empty()) note(made_text);
+}
+
+Result<std::unique_ptr<Mount>> Mount::Open(const Source& source, const MountSettings& settings, const Note& note) {
+  std::unique_ptr<Mount> mount(new Mount(source, settings));
+  FileSystem& files = PosixFileSystem();
+  ASSIGN_OR_RETURN(const bool had_cache, files.Exists(settings.cache_directory + "/FORMAT"));
+  std::string made;
+  if (source.kind == Source::Kind::kS3) {
+    RETURN_IF_ERROR(mount->Connect(source));
+  } else {
+    RETURN_IF_ERROR(mount->OpenStoreBucket(source, note, &made));
+  }
+  mount->bucket_ = std::make_unique<MeteredStore>(mount->opened_.bucket(), mount->metrics_);
+  RETURN_IF_ERROR(mount->OpenCache(source, note));
+  if (mount->opened_.s3) {
+    RETURN_IF_ERROR(WriteFileDurably(files, settings.cache_directory + "/SERVER", mount->opened_.s3->ServerText()));
+  }
+  if (!had_cache) made += StrCat(made.empty() ? "made " : ", ", "cache ", settings.cache_directory);
+  if (!made.empty()) note(made);
   return mount;
+}
+
+std::vector<std::pair<std::string, std::string>> Mount::DescribeServer() const {
+  if (!opened_.s3) return {};
+  return opened_.s3->Describe();
 }
 
 Mount::~Mount() {
@@ -130,7 +172,8 @@ Status Mount::Attach(const std::string& mountpoint) {
   options.allow_other = settings_.allow_other.value_or(geteuid() == 0);
   options.read_only = settings_.read_only;
   options.kernel_options = settings_.kernel_options;
-  const double timeout_s = settings_.ttl_ns ? static_cast<double>(*settings_.ttl_ns) / 1e9 : kSolePossessionTimeout_s;
+  double timeout_s = kind_ == Source::Kind::kS3 ? static_cast<double>(kRemoteTtlNs) / 1e9 : kSolePossessionTimeout_s;
+  if (settings_.ttl_ns) timeout_s = static_cast<double>(*settings_.ttl_ns) / 1e9;
   options.entry_timeout_s = options.attribute_timeout_s = options.negative_timeout_s = timeout_s;
   ASSIGN_OR_RETURN(session_, fs::Session::Mount(*cache_, options));
   return {};
@@ -141,7 +184,7 @@ void Mount::Close() {
   if (cache_) cache_->Shutdown();
   cache_.reset();
   bucket_.reset();
-  store_.reset();
+  opened_ = {};
 }
 
 }  // namespace pailfs::cli

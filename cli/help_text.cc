@@ -24,12 +24,15 @@ Commands for mounts:
   status [MOUNTPOINT]        what is cached, what is still to be uploaded
   flush [MOUNTPOINT]         wait until everything is in the bucket
 
-Commands for stores that are not mounted:
+Commands for servers, and stores that are not mounted:
   object ls|stat|cat|put|rm|versions PLACE
+
+Commands for stores that are not mounted:
   store init|check|rebuild DIR
   store bucket list|create|delete|versioning DIR …
 
-SOURCE is store:DIR/BUCKET or store:DIR/BUCKET/PREFIX; a PLACE is SOURCE/KEY.
+SOURCE is s3://BUCKET[/PREFIX], a bucket of AWS or any other S3 server, or store:DIR/BUCKET[/PREFIX],
+one of a store in a directory; a PLACE is SOURCE/KEY.
 
   -h, --help                 'pailfs COMMAND --help' tells more
   --version                  print the version
@@ -39,8 +42,11 @@ wrong usage. mount and umount have that of mount(8): see their help.
 )"},
     CommandHelp{"mount", R"(Usage: pailfs mount SOURCE MOUNTPOINT [-o OPTION[,OPTION…]]… [-f] [-v] [--config FILE]
 
-Mounts SOURCE, store:DIR/BUCKET or store:DIR/BUCKET/PREFIX, on a directory. A store, bucket or cache
-directory that is not there is made. Returns when the mount answers; a daemon goes on serving it.
+Mounts SOURCE on a directory: s3://BUCKET[/PREFIX], or store:DIR/BUCKET[/PREFIX]. A store, a bucket in
+it, or a cache directory that is not there is made. Server, region and keys of s3:// come from the
+options below, else from where the AWS tools have them: the environment (AWS_ENDPOINT_URL, AWS_REGION,
+AWS_ACCESS_KEY_ID …), ~/.aws/config and credentials, or the machine's role.
+Returns when the mount answers; a daemon goes on serving it.
 SIGTERM unmounts and uploads what is left, a second one leaves the rest in the cache, from where the
 next mount of the same source uploads it.
 
@@ -83,7 +89,8 @@ MOUNTPOINT is not a pailfs mount; 2 trouble or wrong usage.
 )"},
     CommandHelp{"object", R"(Usage: pailfs object COMMAND PLACE …
 
-Works on the objects of a store that is not mounted. A PLACE is store:DIR/BUCKET/KEY.
+Works on the objects of a server's bucket, or of a store that is not mounted. A PLACE is s3://BUCKET/KEY
+or store:DIR/BUCKET/KEY.
 
   ls PLACE                   list objects
   stat PLACE                 show the headers and metadata of an object
@@ -91,11 +98,12 @@ Works on the objects of a store that is not mounted. A PLACE is store:DIR/BUCKET
   put FILE PLACE             store a file, or - for standard input, as an object
   rm PLACE                   delete objects
   versions PLACE             list all versions of objects
+  -o OPTION[,OPTION…]        for s3://: options as 'pailfs mount' has them (endpoint=URL, profile=NAME …)
   -h, --help                 'pailfs object COMMAND --help' tells more
 
 Exit status: 0 success; 1 no such object; 2 trouble or wrong usage.
 )"},
-    CommandHelp{"object ls", R"(Usage: pailfs object ls PLACE [--recursive] [--json]
+    CommandHelp{"object ls", R"(Usage: pailfs object ls PLACE [--recursive] [--json] [-o …]
 
 Lists the objects whose keys begin with PLACE's: time, size and name, up to the next slash.
 
@@ -105,7 +113,7 @@ Lists the objects whose keys begin with PLACE's: time, size and name, up to the 
 
 In JSON a byte of a key that is not UTF-8 is written as \udc80 to \udcff.
 )"},
-    CommandHelp{"object stat", R"(Usage: pailfs object stat PLACE [--version-id ID] [--json]
+    CommandHelp{"object stat", R"(Usage: pailfs object stat PLACE [--version-id ID] [--json] [-o …]
 
 Shows the headers and all metadata of an object.
 
@@ -113,14 +121,14 @@ Shows the headers and all metadata of an object.
   --json                     as a JSON object
   -h, --help                 this help
 )"},
-    CommandHelp{"object cat", R"(Usage: pailfs object cat PLACE [--version-id ID]
+    CommandHelp{"object cat", R"(Usage: pailfs object cat PLACE [--version-id ID] [-o …]
 
 Writes an object to standard output.
 
   --version-id ID            this version, not the current one
   -h, --help                 this help
 )"},
-    CommandHelp{"object put", R"(Usage: pailfs object put FILE PLACE [--content-type TYPE] [--meta NAME=VALUE]…
+    CommandHelp{"object put", R"(Usage: pailfs object put FILE PLACE [--content-type TYPE] [--meta NAME=VALUE]… [-o …]
 
 Stores FILE, or standard input for -, as the object PLACE.
 
@@ -128,7 +136,7 @@ Stores FILE, or standard input for -, as the object PLACE.
   --meta NAME=VALUE          user metadata: x-amz-meta-NAME
   -h, --help                 this help
 )"},
-    CommandHelp{"object rm", R"(Usage: pailfs object rm PLACE [--version-id ID] [--recursive]
+    CommandHelp{"object rm", R"(Usage: pailfs object rm PLACE [--version-id ID] [--recursive] [-o …]
 
 Deletes an object. In a bucket with versioning it gets a delete marker, and its versions stay.
 
@@ -136,7 +144,7 @@ Deletes an object. In a bucket with versioning it gets a delete marker, and its 
   -r, --recursive            delete all objects whose keys begin with PLACE's
   -h, --help                 this help
 )"},
-    CommandHelp{"object versions", R"(Usage: pailfs object versions PLACE [--json]
+    CommandHelp{"object versions", R"(Usage: pailfs object versions PLACE [--json] [-o …]
 
 Lists all versions and delete markers of the objects whose keys begin with PLACE's, newest first.
 

@@ -44,8 +44,11 @@ Result<MountSettings> Settings(const MountRequest& request, const Source& source
   for (const std::string& list : request.option_lists) {
     RETURN_IF_ERROR(ApplyWords(SplitOptions(list), request.tolerate_unknown, &settings));
   }
+  if (source.kind == Source::Kind::kS3) {
+    ASSIGN_OR_RETURN(settings.s3, ResolveS3(settings.s3, PosixFileSystem(), ProcessEnvironment()));
+  }
   if (settings.cache_directory.empty()) {
-    ASSIGN_OR_RETURN(settings.cache_directory, DefaultCacheDirectory(source));
+    ASSIGN_OR_RETURN(settings.cache_directory, DefaultCacheDirectory(source, settings.s3.endpoint));
   }
   settings.cache_directory = AbsolutePath(settings.cache_directory);
   return settings;
@@ -111,6 +114,7 @@ int MountCommand(const MountRequest& request) {
   auto mountpoint = CheckMountpoint(request.mountpoint);
   if (!mountpoint.ok()) return Refuse(mountpoint.error(), kExitMountFailure);
   for (const auto& [what, directory] : {std::pair("store", source->directory), {"cache", settings->cache_directory}}) {
+    if (directory.empty()) continue;
     const Status outside = CheckOutside(*mountpoint, what, directory);
     if (!outside.ok()) return Refuse(outside.error(), kExitMountFailure);
   }

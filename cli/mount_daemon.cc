@@ -48,6 +48,7 @@ class Target : public ControlTarget {
     status.error = error;
     status.pid = getpid();
     status.cache = mount_.cache().GetStatus();
+    status.server = mount_.DescribeServer();
     status.counters = mount_.metrics().Snapshot();
     return StatusToJson(status);
   }

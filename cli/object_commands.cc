@@ -11,6 +11,7 @@
 #include "cli/compose.h"
 #include "cli/exit_codes.h"
 #include "cli/json.h"
+#include "cli/option_table.h"
 #include "cli/put_object.h"
 
 namespace pailfs::cli {
@@ -23,20 +24,27 @@ int Fail(const Error& error) {
 
 // Runs `action` on the bucket and key that `place` names.
 template <typename Action>
-int OnBucket(const std::string& place, const Action& action) {
-  const auto source = ParseSource(PosixFileSystem(), place);
+int OnBucket(const ObjectPlace& place, const Action& action) {
+  const auto source = ParseSource(PosixFileSystem(), place.text);
   if (!source.ok()) return Fail(source.error());
-  const auto opened = OpenBucket(*source);
+  MountSettings settings;
+  for (const std::string& list : place.option_lists) {
+    for (const std::string& word : SplitOptions(list)) {
+      const Status applied = ApplyOption(settings, word);
+      if (!applied.ok()) return Fail(applied.error());
+    }
+  }
+  const auto opened = OpenBucket(*source, settings.s3);
   if (!opened.ok()) return Fail(opened.error());
-  const Status done = action(*opened->bucket, source->rest);
+  const Status done = action(opened->bucket(), source->rest);
   if (std::fflush(stdout) != 0) return Fail(ErrnoError(errno, "standard output"));
   return done.ok() ? kExitOk : Fail(done.error());
 }
 
 template <typename Action>
-int OnObject(const std::string& place, const Action& action) {
+int OnObject(const ObjectPlace& place, const Action& action) {
   return OnBucket(place, [&](ObjectStore& bucket, const std::string& key) -> Status {
-    if (key.empty()) return Error{Errc::kInvalidArgument, StrCat("'", place, "' names no object, only a bucket")};
+    if (key.empty()) return Error{Errc::kInvalidArgument, StrCat("'", place.text, "' names no object, only a bucket")};
     return action(bucket, key);
   });
 }

@@ -1,4 +1,4 @@
-// Commands on the objects of a store that is not mounted. A place is SOURCE/KEY: "store:DIR/BUCKET/KEY".
+// Commands on the objects of a server's bucket, or of a store that is not mounted.
 // Exit codes: 0; 1 when there is no such object; 2 for trouble.
 #pragma once
 
@@ -7,15 +7,20 @@
 
 namespace pailfs::cli {
 
+struct ObjectPlace {
+  std::string text;                       // SOURCE/KEY: "s3://BUCKET/KEY", "store:DIR/BUCKET/KEY"
+  std::vector<std::string> option_lists;  // options of a mount, those for s3:// have effect
+};
+
 struct ListObjectsRequest {
-  std::string place;
+  ObjectPlace place;
   bool recursive = false;
   bool json = false;
 };
 int ListObjectsCommand(const ListObjectsRequest& request);
 
 struct ObjectRequest {
-  std::string place;
+  ObjectPlace place;
   std::string version_id;
   bool json = false;
 };
@@ -23,7 +28,7 @@ int StatObjectCommand(const ObjectRequest& request);
 int CatObjectCommand(const ObjectRequest& request);
 
 struct PutObjectRequest {
-  std::string place;
+  ObjectPlace place;
   std::string file;  // "-": standard input
   std::string content_type;
   std::vector<std::string> metadata;  // each "name=value"
@@ -31,7 +36,7 @@ struct PutObjectRequest {
 int PutObjectCommand(const PutObjectRequest& request);
 
 struct RemoveObjectsRequest {
-  std::string place;
+  ObjectPlace place;
   std::string version_id;
   bool recursive = false;  // everything whose key begins with the key given
 };

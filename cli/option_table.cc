@@ -14,6 +14,7 @@ namespace pailfs::cli {
 namespace {
 
 constexpr uint64_t kSmallestCache = 16 << 20;
+constexpr uint64_t kMostConnections = 1000;
 
 Error Bad(std::string_view name, std::string_view value, std::string_view expected) {
   return Error{Errc::kInvalidArgument, StrCat(name, "=", value, ": expected ", expected)};
@@ -107,6 +108,61 @@ Status ApplyRw(MountSettings& settings, std::string_view) {
   return {};
 }
 
+// Options whose value is taken as it is.
+template <std::string S3Settings::*kMember>
+Status ApplyS3Text(MountSettings& settings, std::string_view value) {
+  settings.s3.*kMember = std::string(value);
+  return {};
+}
+
+Status ApplyEndpoint(MountSettings& settings, std::string_view value) {
+  if (!value.starts_with("http://") && !value.starts_with("https://")) {
+    return Bad("endpoint", value, "http://HOST[:PORT] or https://HOST[:PORT]");
+  }
+  settings.s3.endpoint = std::string(value);
+  return {};
+}
+
+Status ApplyAddressing(MountSettings& settings, std::string_view value) {
+  if (value != "auto" && value != "path" && value != "virtual")
+    return Bad("addressing", value, "auto, path or virtual");
+  settings.s3.addressing = value == "auto" ? "" : std::string(value);
+  return {};
+}
+
+Status ApplySse(MountSettings& settings, std::string_view value) {
+  if (value != "s3" && value != "kms" && value != "c") return Bad("sse", value, "s3, kms or c");
+  settings.s3.encryption = std::string(value);
+  return {};
+}
+
+Status ApplyAnonymous(MountSettings& settings, std::string_view) {
+  settings.s3.anonymous = true;
+  return {};
+}
+
+Status ApplyRequesterPays(MountSettings& settings, std::string_view) {
+  settings.s3.requester_pays = true;
+  return {};
+}
+
+Status ApplyTimeout(MountSettings& settings, std::string_view value) {
+  auto ns = ParseDurationNs(value);
+  if (!ns.ok()) return std::move(ns).error().With("timeout");
+  if (*ns < 1'000'000'000) return Bad("timeout", value, "at least 1s");
+  settings.s3.timeout_ns = *ns;
+  return {};
+}
+
+Status ApplyConnections(MountSettings& settings, std::string_view value) {
+  const auto number = ParseUint(value);
+  if (!number || *number < 1 || *number > kMostConnections) {
+    return Bad("connections", value, StrCat("a number from 1 to ", kMostConnections));
+  }
+  settings.s3.connections = static_cast<int>(*number);
+  return {};
+}
+
 constexpr OptionKind kOurs = OptionKind::kOurs;
 constexpr OptionKind kKernel = OptionKind::kKernel;
 constexpr OptionKind kIgnored = OptionKind::kIgnored;
@@ -117,7 +173,9 @@ constexpr std::array kTable{
     OptionSpec{"cache_size", "SIZE", kOurs, "limit of cached file data, not yet uploaded data included (default 20G)",
                ApplyCacheSize},
     OptionSpec{"ttl", "TIME", kOurs,
-               "how long the kernel keeps names and attributes (default 1h: the store is ours alone)", ApplyTtl},
+               "how long names and attributes are believed before the bucket is asked again (default 1s; a store: 1h, "
+               "it is ours alone)",
+               ApplyTtl},
     OptionSpec{"writeback_delay", "TIME", kOurs, "how long a file rests before it is uploaded (default 2s)",
                ApplyWritebackDelay},
     OptionSpec{"fsync", "local|bucket", kOurs, "where data is when fsync() returns (default local: in the cache)",
@@ -130,6 +188,33 @@ constexpr std::array kTable{
                ApplyAllowOther},
     OptionSpec{"ro", "", kOurs, "read-only", ApplyRo},
     OptionSpec{"rw", "", kOurs, "read and write (default)", ApplyRw},
+    OptionSpec{"endpoint", "URL", kOurs, "s3://: the server (default AWS_ENDPOINT_URL, the profile's, or AWS)",
+               ApplyEndpoint},
+    OptionSpec{"region", "NAME", kOurs, "s3://: the region (default AWS_REGION or the profile's)",
+               ApplyS3Text<&S3Settings::region>},
+    OptionSpec{"profile", "NAME", kOurs, "s3://: of ~/.aws/config and credentials (default AWS_PROFILE)",
+               ApplyS3Text<&S3Settings::profile>},
+    OptionSpec{"passwd_file", "FILE", kOurs, "s3://: a file with KEY:SECRET, readable by its owner only",
+               ApplyS3Text<&S3Settings::passwd_file>},
+    OptionSpec{"anonymous", "", kOurs, "s3://: sign nothing, for public buckets", ApplyAnonymous},
+    OptionSpec{"addressing", "auto|path|virtual", kOurs,
+               "s3://: the bucket in the path or in the host name (default auto: in the host name on AWS)",
+               ApplyAddressing},
+    OptionSpec{"ca_file", "FILE", kOurs, "s3://: PEM certificates to trust instead of the system's (AWS_CA_BUNDLE)",
+               ApplyS3Text<&S3Settings::ca_file>},
+    OptionSpec{"sse", "s3|kms|c", kOurs, "s3://: encryption by the server", ApplySse},
+    OptionSpec{"sse_kms_key", "ID", kOurs, "s3://: the key for sse=kms (default the bucket's)",
+               ApplyS3Text<&S3Settings::kms_key_id>},
+    OptionSpec{"sse_c_key_file", "FILE", kOurs,
+               "s3://: the key for sse=c: 32 bytes or their base64, readable by its owner only",
+               ApplyS3Text<&S3Settings::customer_key_file>},
+    OptionSpec{"storage_class", "NAME", kOurs, "s3://: of what is written", ApplyS3Text<&S3Settings::storage_class>},
+    OptionSpec{"acl", "NAME", kOurs, "s3://: canned ACL of what is written", ApplyS3Text<&S3Settings::acl>},
+    OptionSpec{"tagging", "NAME=VALUE[&…]", kOurs, "s3://: tags of what is written", ApplyS3Text<&S3Settings::tagging>},
+    OptionSpec{"requester_pays", "", kOurs, "s3://: we pay for requests and transfer", ApplyRequesterPays},
+    OptionSpec{"timeout", "TIME", kOurs, "s3://: how long a request is tried before it fails (default 30s)",
+               ApplyTimeout},
+    OptionSpec{"connections", "N", kOurs, "s3://: most requests at a time (default 64)", ApplyConnections},
     OptionSpec{"nodev", "", kKernel, "no device files", nullptr},
     OptionSpec{"dev", "", kKernel, "device files work", nullptr},
     OptionSpec{"nosuid", "", kKernel, "set-user-ID bits have no effect", nullptr},

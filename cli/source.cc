@@ -13,10 +13,11 @@ namespace pailfs::cli {
 namespace {
 
 constexpr std::string_view kStoreScheme = "store:";
+constexpr std::string_view kS3Scheme = "s3://";
 
 Error NotASource(std::string_view text, std::string_view why) {
   return Error{Errc::kInvalidArgument,
-               StrCat("'", text, "' ", why, "; a source is written store:DIR/BUCKET or store:DIR/BUCKET/PREFIX")};
+               StrCat("'", text, "' ", why, "; a source is written s3://BUCKET[/PREFIX] or store:DIR/BUCKET[/PREFIX]")};
 }
 
 // Where the directory of the store ends in `path`: at the longest part that is a store, else before the last component.
@@ -37,6 +38,24 @@ Result<size_t> DirectoryEnd(FileSystem& files, const std::string& path, bool* ex
   return last == std::string::npos ? 0 : path.rfind('/', last);
 }
 
+// Names of other times and of relatives of S3 are longer, or have capitals and underscores.
+bool IsS3BucketName(std::string_view name) {
+  if (name.size() < 3 || name.size() > 255) return false;
+  return name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") ==
+         std::string_view::npos;
+}
+
+Result<Source> ParseS3Source(std::string_view text) {
+  const std::string_view path = text.substr(kS3Scheme.size());
+  Source source;
+  source.kind = Source::Kind::kS3;
+  const size_t slash = path.find('/');
+  source.bucket = path.substr(0, slash);
+  if (slash != std::string_view::npos) source.rest = path.substr(slash + 1);
+  if (!IsS3BucketName(source.bucket)) return NotASource(text, "names no bucket");
+  return source;
+}
+
 }  // namespace
 
 std::string AbsolutePath(std::string_view path) {
@@ -48,6 +67,7 @@ std::string AbsolutePath(std::string_view path) {
 }
 
 std::string Source::Canonical() const {
+  if (kind == Kind::kS3) return StrCat(kS3Scheme, bucket, rest.empty() ? "" : "/", rest);
   return StrCat(kStoreScheme, directory, directory == "/" ? "" : "/", bucket, rest.empty() ? "" : "/", rest);
 }
 
@@ -58,10 +78,7 @@ std::string Source::Prefix() const {
 }
 
 Result<Source> ParseSource(FileSystem& files, std::string_view text) {
-  if (text.starts_with("s3://")) {
-    return Error{Errc::kUnsupported,
-                 StrCat("'", text, "': s3:// is not supported by this version of pailfs; use store:DIR/BUCKET")};
-  }
+  if (text.starts_with(kS3Scheme)) return ParseS3Source(text);
   if (!text.starts_with(kStoreScheme)) return NotASource(text, "is no source");
   std::string path(text.substr(kStoreScheme.size()));
   if (path.empty()) return NotASource(text, "names no directory");
@@ -84,10 +101,10 @@ Result<Source> ParseSource(FileSystem& files, std::string_view text) {
   return source;
 }
 
-Result<std::string> DefaultCacheDirectory(const Source& source) {
+Result<std::string> DefaultCacheDirectory(const Source& source, std::string_view endpoint) {
   Source root = source;
   root.rest = source.Prefix();
-  const uint64_t hash = StableHash64(root.Canonical());
+  const uint64_t hash = StableHash64(StrCat(root.Canonical(), endpoint.empty() ? "" : " at ", endpoint));
   uint8_t bytes[8];
   for (int i = 0; i < 8; ++i) bytes[i] = static_cast<uint8_t>(hash >> (56 - 8 * i));
   const std::string name = StrCat(source.bucket, '-', Hex(bytes));

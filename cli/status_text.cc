@@ -27,6 +27,12 @@ std::string StatusToJson(const MountStatus& status) {
   json.Field("pending_deletes", status.cache.pending_deletes);
   json.Field("steps_in_flight", status.cache.steps_in_flight);
   json.Field("error_count", status.cache.error_count);
+  if (!status.cache.unreachable.empty()) json.Field("unreachable", status.cache.unreachable);
+  if (!status.server.empty()) {
+    json.BeginObject("server");
+    for (const auto& [name, value] : status.server) json.Field(name, value);
+    json.EndObject();
+  }
   json.BeginArray("errors");
   for (const cache::UploadError& error : status.cache.errors) {
     json.BeginObject();
@@ -65,6 +71,14 @@ std::string StatusToText(const JsonValue& status) {
   if (status["steps_in_flight"].integer() > 0)
     text += StrCat(" (", status["steps_in_flight"].integer(), " in progress)");
   text += '\n';
+  if (!status["unreachable"].string().empty()) {
+    text += StrCat("  unreachable  ", status["unreachable"].string(), "; what is known is served\n");
+  }
+  std::string server;
+  for (const auto& [name, value] : status["server"].members()) {
+    server += StrCat(server.empty() ? "" : ", ", name, ' ', value.string());
+  }
+  if (!server.empty()) text += StrCat("  server     ", server, '\n');
   const uint64_t errors = status["error_count"].size();
   if (errors == 0) return text;
   text += StrCat("  cannot upload ", Count(errors, "file", "files"), "; kept in the cache:\n");

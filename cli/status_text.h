@@ -5,6 +5,8 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "cache/mount_cache.h"
 #include "cli/json.h"
@@ -19,6 +21,7 @@ struct MountStatus {
   std::string error;  // of "ended": why something is left
   int64_t pid = 0;
   cache::CacheStatus cache;
+  std::vector<std::pair<std::string, std::string>> server;  // what is known of a remote server: name, value
   std::map<std::string, int64_t> counters;
 };
 

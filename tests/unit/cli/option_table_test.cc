@@ -51,6 +51,36 @@ TEST(OptionTableTest, AppliesEachOption) {
   EXPECT_TRUE(s.read_only);
 }
 
+TEST(OptionTableTest, AppliesEachOptionOfS3) {
+  const S3Settings s =
+      Applied(
+          "endpoint=https://s3.example:9000,region=r,profile=p,passwd_file=/p,anonymous,"
+          "addressing=path,ca_file=/ca,sse=kms,sse_kms_key=k,sse_c_key_file=/k,storage_class=GLACIER_IR,"
+          "acl=private,tagging=a=b&c=d,requester_pays,timeout=5s,connections=7")
+          .s3;
+  EXPECT_EQ(s.endpoint, "https://s3.example:9000");
+  EXPECT_EQ(s.region, "r");
+  EXPECT_EQ(s.profile, "p");
+  EXPECT_EQ(s.passwd_file, "/p");
+  EXPECT_TRUE(s.anonymous);
+  EXPECT_EQ(s.addressing, "path");
+  EXPECT_EQ(s.ca_file, "/ca");
+  EXPECT_EQ(s.encryption, "kms");
+  EXPECT_EQ(s.kms_key_id, "k");
+  EXPECT_EQ(s.customer_key_file, "/k");
+  EXPECT_EQ(s.storage_class, "GLACIER_IR");
+  EXPECT_EQ(s.acl, "private");
+  EXPECT_EQ(s.tagging, "a=b&c=d");
+  EXPECT_TRUE(s.requester_pays);
+  EXPECT_EQ(s.timeout_ns, 5'000'000'000);
+  EXPECT_EQ(s.connections, 7);
+  EXPECT_EQ(Applied("addressing=path,addressing=auto").s3.addressing, "");
+  for (const char* wrong : {"endpoint=s3.example", "addressing=host", "sse=aes", "timeout=1ms", "connections=0",
+                            "connections=many", "region="}) {
+    EXPECT_NE(Refusal(wrong), "accepted") << wrong;
+  }
+}
+
 TEST(OptionTableTest, TheLaterOneCounts) {
   EXPECT_FALSE(Applied("ro,rw").read_only);
   EXPECT_TRUE(Applied("rw,ro").read_only);

@@ -75,8 +75,9 @@ TEST_F(SourceTest, RelativePathsStartHere) {
 
 TEST_F(SourceTest, RefusesWhatIsNoSource) {
   MakeStore(dir_.path());
-  EXPECT_TRUE(Parse("s3://bucket").Is(Errc::kUnsupported));
-  EXPECT_NE(Parse("s3://bucket").error().message.find("not supported by this version"), std::string::npos);
+  EXPECT_TRUE(Parse("s3://").Is(Errc::kInvalidArgument));
+  EXPECT_TRUE(Parse("s3:///key").Is(Errc::kInvalidArgument));
+  EXPECT_TRUE(Parse("s3://a b/key").Is(Errc::kInvalidArgument));
   EXPECT_TRUE(Parse("bucket").Is(Errc::kInvalidArgument));
   EXPECT_TRUE(Parse("").Is(Errc::kInvalidArgument));
   EXPECT_TRUE(Parse("store:").Is(Errc::kInvalidArgument));
@@ -87,9 +88,24 @@ TEST_F(SourceTest, RefusesWhatIsNoSource) {
   EXPECT_TRUE(Parse(StrCat("store:", dir_.path(), "/Photos")).Is(Errc::kInvalidArgument));  // no name of a bucket
 }
 
+TEST_F(SourceTest, S3SourcesNameABucketAndAPrefix) {
+  const auto source = Parse("s3://photos/2026//a b/");
+  ASSERT_TRUE(source.ok());
+  EXPECT_EQ(source->kind, Source::Kind::kS3);
+  EXPECT_EQ(source->bucket, "photos");
+  EXPECT_EQ(source->rest, "2026//a b/");
+  EXPECT_EQ(source->Prefix(), "2026//a b/");
+  EXPECT_EQ(source->Canonical(), "s3://photos/2026//a b/");
+  EXPECT_EQ(Parse("s3://photos")->Canonical(), "s3://photos");
+  EXPECT_EQ(Parse("s3://photos/")->Canonical(), "s3://photos");
+  EXPECT_EQ(*DefaultCacheDirectory(*Parse("s3://photos"), ""), *DefaultCacheDirectory(*Parse("s3://photos/"), ""));
+  EXPECT_NE(*DefaultCacheDirectory(*Parse("s3://photos"), ""),
+            *DefaultCacheDirectory(*Parse("s3://photos"), "https://other.example"));
+}
+
 TEST_F(SourceTest, DefaultCacheIsOneForEachSource) {
   const auto cache = [this](std::string_view rest) {
-    return *DefaultCacheDirectory(*Parse(StrCat("store:", dir_.path(), "/s/", rest)));
+    return *DefaultCacheDirectory(*Parse(StrCat("store:", dir_.path(), "/s/", rest)), "");
   };
   EXPECT_EQ(cache("photos"), cache("photos"));
   EXPECT_EQ(cache("photos"), cache("photos/"));
