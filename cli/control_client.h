@@ -10,9 +10,9 @@
 #include <string>
 #include <string_view>
 
+#include "base/json.h"
 #include "base/result.h"
 #include "cli/control_address.h"
-#include "cli/json.h"
 
 namespace pailfs::cli {
 

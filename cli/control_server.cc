@@ -11,10 +11,10 @@
 #include <chrono>
 #include <cstring>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/control_address.h"
-#include "cli/json.h"
 
 namespace pailfs::cli {
 namespace {

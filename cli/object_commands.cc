@@ -7,10 +7,10 @@
 #include <ctime>
 
 #include "base/file_system.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "cli/compose.h"
 #include "cli/exit_codes.h"
-#include "cli/json.h"
 #include "cli/option_table.h"
 #include "cli/put_object.h"
 

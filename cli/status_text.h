@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/json.h"
 #include "cache/mount_cache.h"
-#include "cli/json.h"
 
 namespace pailfs::cli {
 

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "base/file_system.h"
+#include "base/json.h"
 #include "base/str.h"
-#include "cli/json.h"
 #include "tests/unit/cli/temporary_directory.h"
 
 extern char** environ;

@@ -1,11 +1,11 @@
-#include "cli/json.h"
+#include "base/json.h"
 
 #include <gtest/gtest.h>
 
 #include "base/random.h"
 #include "base/str.h"
 
-namespace pailfs::cli {
+namespace pailfs {
 namespace {
 
 TEST(JsonTest, EscapesWhatMustBeEscaped) {
@@ -76,4 +76,4 @@ TEST(JsonTest, RefusesWhatIsNoJson) {
 }
 
 }  // namespace
-}  // namespace pailfs::cli
+}  // namespace pailfs

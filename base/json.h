@@ -12,7 +12,7 @@
 
 #include "base/result.h"
 
-namespace pailfs::cli {
+namespace pailfs {
 
 // `text` in quotes.
 std::string JsonString(std::string_view text);
@@ -65,4 +65,4 @@ class JsonValue {
   std::map<std::string, JsonValue, std::less<>> members_;
 };
 
-}  // namespace pailfs::cli
+}  // namespace pailfs

@@ -1,4 +1,4 @@
-#include "cli/json.h"
+#include "base/json.h"
 
 #include <charconv>
 #include <cstdio>
@@ -6,7 +6,7 @@
 
 #include "base/str.h"
 
-namespace pailfs::cli {
+namespace pailfs {
 namespace {
 
 constexpr int kDeepest = 32;
@@ -299,4 +299,4 @@ const JsonValue& JsonValue::operator[](std::string_view name) const {
   return found == members_.end() ? kEmpty : found->second;
 }
 
-}  // namespace pailfs::cli
+}  // namespace pailfs
