@@ -209,8 +209,10 @@ class JsonParser {
     if (Take("}")) return true;
     do {
       std::string name;
+      JsonValue member;
       SkipSpace();
-      if (!String(&name) || !Take(":") || !Value(&value->members_[name], depth + 1)) return false;
+      if (!String(&name) || !Take(":") || !Value(&member, depth + 1)) return false;
+      value->members_.insert_or_assign(std::move(name), std::move(member));
     } while (Take(","));
     return Take("}");
   }
@@ -224,11 +226,30 @@ class JsonParser {
     return Take("]");
   }
 
-  // Whole numbers only: we write no others.
+  bool Digits() {
+    const size_t before = rest_.size();
+    while (!rest_.empty() && rest_.front() >= '0' && rest_.front() <= '9') rest_.remove_prefix(1);
+    return rest_.size() < before;
+  }
+
   bool Number(JsonValue* value) {
-    const auto parsed = std::from_chars(rest_.data(), rest_.data() + rest_.size(), value->integer_);
-    if (parsed.ec != std::errc()) return false;
-    rest_.remove_prefix(static_cast<size_t>(parsed.ptr - rest_.data()));
+    const std::string_view start = rest_;
+    if (rest_.starts_with('-')) rest_.remove_prefix(1);
+    if (!Digits()) return false;
+    bool whole = true;
+    if (rest_.starts_with('.')) {
+      whole = false;
+      rest_.remove_prefix(1);
+      if (!Digits()) return false;
+    }
+    if (rest_.starts_with('e') || rest_.starts_with('E')) {
+      whole = false;
+      rest_.remove_prefix(1);
+      if (rest_.starts_with('+') || rest_.starts_with('-')) rest_.remove_prefix(1);
+      if (!Digits()) return false;
+    }
+    const char* end = start.data() + (start.size() - rest_.size());
+    if (!whole || std::from_chars(start.data(), end, value->integer_).ec != std::errc()) value->integer_ = 0;
     return true;
   }
 

@@ -1,4 +1,4 @@
-// JSON (RFC 8259) as the program writes it and reads its own answers.
+// JSON (RFC 8259) as the program writes it, and as it reads its own answers and those of others.
 //
 // Keys and paths are bytes, JSON is text: a byte that is not part of valid UTF-8 is written as \udc80 to \udcff, as
 // Python's "surrogateescape" does, so that nothing is lost and `os.fsencode(json.loads(text))` gives the bytes back.
@@ -43,7 +43,8 @@ class JsonWriter {
 // A value that was read. What has another type than the one asked for reads as empty or 0.
 class JsonValue {
  public:
-  // kInvalidArgument. Nesting over 32 levels is refused.
+  // kInvalidArgument; the message holds nothing of the text, which may be secret. Nesting over 32 levels is refused.
+  // Of members with one name the last counts. Numbers that are not whole, or do not fit, read as 0.
   static Result<JsonValue> Parse(std::string_view text);
 
   const JsonValue& operator[](std::string_view name) const;  // of an object; an empty value where there is none

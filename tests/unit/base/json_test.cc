@@ -67,6 +67,22 @@ TEST(JsonTest, ReadsWhatOthersWrite) {
   EXPECT_EQ((*value)["absent"]["deeper"].string(), "");
 }
 
+TEST(JsonTest, NumbersThatAreNotWholeReadAsZero) {
+  const auto value = JsonValue::Parse("[-7, 1.5, 2e3, -0.25E-2, 99999999999999999999, 3]");
+  ASSERT_TRUE(value.ok());
+  std::vector<int64_t> numbers;
+  for (const JsonValue& item : value->items()) numbers.push_back(item.integer());
+  EXPECT_EQ(numbers, (std::vector<int64_t>{-7, 0, 0, 0, 0, 3}));
+  for (const char* text : {"-", "1.", ".5", "1e", "1e+", "+1", "0x1"})
+    EXPECT_FALSE(JsonValue::Parse(text).ok()) << text;
+}
+
+TEST(JsonTest, TheLastOfMembersWithOneNameCounts) {
+  const auto value = JsonValue::Parse(R"({"a": "first", "a": "last"})");
+  ASSERT_TRUE(value.ok());
+  EXPECT_EQ((*value)["a"].string(), "last");
+}
+
 TEST(JsonTest, RefusesWhatIsNoJson) {
   for (const char* text : {"", "{", "[1,]", "{\"a\" 1}", "\"open", "\"\\x\"", "\"\\u12\"", "\"\\ud800\"", "1 2", "{}}",
                            "'a'", "\"line\nbreak\""}) {
