@@ -19,6 +19,7 @@ struct FileStat {
   uint64_t size_bytes = 0;
   uint64_t allocated_bytes = 0;  // what it takes on disk
   int64_t mtime_ns = 0;
+  uint32_t mode = 0600;  // permission bits, as in chmod(2)
 };
 
 // An open file. Thread-safe as pread(2) and pwrite(2) are. Errors: kIo, kNoSpace.

@@ -41,7 +41,8 @@ class Descriptor {
 
 FileStat ToFileStat(const struct stat& st) {
   return {static_cast<uint64_t>(st.st_size), static_cast<uint64_t>(st.st_blocks) * kStatBlockBytes,
-          static_cast<int64_t>(st.st_mtim.tv_sec) * 1'000'000'000 + st.st_mtim.tv_nsec};
+          static_cast<int64_t>(st.st_mtim.tv_sec) * 1'000'000'000 + st.st_mtim.tv_nsec,
+          static_cast<uint32_t>(st.st_mode) & 07777U};
 }
 
 class PosixFile : public File {

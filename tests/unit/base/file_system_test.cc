@@ -2,6 +2,7 @@
 #include "base/file_system.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -263,6 +264,17 @@ TEST(ParentDirectory, OfEachKindOfPath) {
   EXPECT_EQ(ParentDirectory("/a"), "/");
   EXPECT_EQ(ParentDirectory("a"), ".");
   EXPECT_EQ(ParentDirectory("a/b"), "a");
+}
+
+TEST(PosixFileSystem, StatTellsWhoMayReadAFile) {
+  RealDisk disk;
+  const std::string path = disk.root() + "/secret";
+  const auto file = disk.fs().Open(path, OpenMode::kCreateNew);
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ((*file)->Stat()->mode, 0600U);
+  ASSERT_EQ(chmod(path.c_str(), 0640), 0);
+  EXPECT_EQ((*file)->Stat()->mode, 0640U);
+  EXPECT_EQ(disk.fs().Stat(path)->mode, 0640U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Real, FileSystemTest, testing::Values(true));
