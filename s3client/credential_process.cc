@@ -117,11 +117,11 @@ Result<std::string> ReadAll(int fd, size_t most_bytes, const Limits& limits) {
     if (poll(&readable, 1, kLookMs) <= 0) continue;
     const ssize_t got = read(fd, buffer.data(), buffer.size());
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return ErrnoError(errno, "its output");
+    if (got < 0) return Error{Errc::kUnavailable, ErrnoError(errno, "its output").message};
     if (got == 0) return output;
     output.append(buffer.data(), static_cast<size_t>(got));
     if (output.size() > most_bytes)
-      return Error{Errc::kTooLarge, StrCat("it printed more than ", FormatSize(most_bytes))};
+      return Error{Errc::kUnavailable, StrCat("it printed more than ", FormatSize(most_bytes))};
   }
 }
 

@@ -17,7 +17,7 @@ struct ProcessLimits {
 
 // What `command`, run by /bin/sh, prints to its standard output. It has no input, what it prints as errors is dropped
 // (it may hold secrets), and it and its children are killed when a limit or the call's time is reached. Errors, without
-// anything that was printed: kUnavailable (ended badly, too slow, cannot be started), kTooLarge, kTimedOut and
+// anything that was printed: kUnavailable (ended badly, too slow, too much, cannot be started), kTimedOut and
 // kCancelled (the OpContext).
 Result<std::string> RunCredentialProcess(const OpContext& ctx, const std::string& command, const ProcessLimits& limits);
 

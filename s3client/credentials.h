@@ -37,7 +37,8 @@ class CredentialsProvider {
   // that is later), by one call; the others go on with the old ones. Those from files are read again once a file has
   // changed. While the old ones are valid and not refused, a failure is logged only. Errors: kAccessDenied (there are
   // none, or their source refuses), kUnavailable (the source does not answer), kInvalidArgument (a file or variable
-  // that is wrong: which line), and those of the OpContext. The message says what to do and never holds a secret.
+  // that is wrong: which line), kIo (a file cannot be read), and those of the OpContext. The message says what to do
+  // and never holds a secret.
   virtual Result<IssuedCredentials> Get(const OpContext& ctx) = 0;
   // The server refused `used` (ExpiredToken, InvalidAccessKeyId …): the next Get asks the source anew.
   virtual void Invalidate(const s3wire::Credentials& used) = 0;

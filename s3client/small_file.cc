@@ -19,7 +19,7 @@ Result<SmallFile> ReadSmallFile(FileSystem& files, const std::string& path) {
     if (got == 0) return small;
     small.content += AsChars(std::span(buffer).first(got));
     if (small.content.size() > kMaxSmallFileBytes) {
-      return Error{Errc::kTooLarge, StrCat(path, ": more than ", FormatSize(kMaxSmallFileBytes))};
+      return Error{Errc::kInvalidArgument, StrCat(path, ": more than ", FormatSize(kMaxSmallFileBytes))};
     }
   }
 }

@@ -17,7 +17,8 @@ struct SmallFile {
   uint32_t mode = 0;  // permission bits of the file that was read, symbolic links followed
 };
 
-// kNotFound: no such file, or a folder of its path is none. kTooLarge. Other errors as FileSystem's; all name the path.
+// kNotFound: no such file, or a folder of its path is none. kInvalidArgument: larger. Other errors as FileSystem's; all
+// name the path.
 Result<SmallFile> ReadSmallFile(FileSystem& files, const std::string& path);
 
 // `text` without blanks, tabs and line ends at both sides.
