@@ -103,6 +103,31 @@ Md5Digest Md5::Finish() {
   return digest;
 }
 
+struct Sha256::Context {
+  EVP_MD_CTX* evp = nullptr;
+};
+
+Sha256::Sha256() : context_(std::make_unique<Context>()) {
+  context_->evp = EVP_MD_CTX_new();
+  if (context_->evp == nullptr || EVP_DigestInit_ex(context_->evp, EVP_sha256(), nullptr) != 1) std::abort();
+}
+Sha256::~Sha256() {
+  if (context_) EVP_MD_CTX_free(context_->evp);
+}
+Sha256::Sha256(Sha256&&) noexcept = default;
+Sha256& Sha256::operator=(Sha256&& other) noexcept {
+  std::swap(context_, other.context_);
+  return *this;
+}
+void Sha256::Update(std::span<const std::byte> data) {
+  if (EVP_DigestUpdate(context_->evp, data.data(), data.size()) != 1) std::abort();
+}
+Sha256Digest Sha256::Finish() {
+  Sha256Digest digest;
+  if (EVP_DigestFinal_ex(context_->evp, digest.data(), nullptr) != 1) std::abort();
+  return digest;
+}
+
 Md5Digest Md5Of(std::string_view data) {
   return Digest<16>(EVP_md5(), data);
 }

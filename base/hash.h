@@ -40,6 +40,22 @@ class Md5 {
   std::unique_ptr<Context> context_;
 };
 
+// Incremental SHA-256. Not thread-safe.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(Sha256&&) noexcept;
+  Sha256& operator=(Sha256&&) noexcept;
+  void Update(std::span<const std::byte> data);
+  // Ends the computation; call once.
+  Sha256Digest Finish();
+
+ private:
+  struct Context;
+  std::unique_ptr<Context> context_;
+};
+
 Md5Digest Md5Of(std::string_view data);
 Sha256Digest Sha256Of(std::string_view data);
 // RFC 2104 with SHA-256.

@@ -1,8 +1,8 @@
 // ObjectStore: one bucket of versioned objects, as S3 defines it. The central interface of pailfs.
 //
-// Implementations: store/embedded_store.h, tests/support/memory_store.h (the reference), later s3client. Decorators
-// wrap one concern each (base/metered_store.h, tests/support/faulty_store.h). One conformance suite runs over all:
-// tests/conformance.
+// Implementations: store/embedded_store.h, s3client/s3_store.h, tests/support/memory_store.h (the reference).
+// Decorators wrap one concern each (base/metered_store.h, tests/support/faulty_store.h). One conformance suite runs
+// over all: tests/conformance.
 //
 // Blocking; thread-safe unless said otherwise. Every call takes an OpContext and gives up with kCancelled or kTimedOut
 // when it says so. Every mutation is atomic and durable when it returns. Keys are 1 to 1,024 bytes, any bytes but NUL.
@@ -32,7 +32,7 @@ inline constexpr int kMaxParts = 10'000;
 inline constexpr int kMaxListKeys = 1'000;
 inline constexpr size_t kMaxBatchDelete = 1'000;
 
-// User metadata: names without "x-amz-meta-", lower case on the wire, in the order given.
+// User metadata: names without "x-amz-meta-", lower case on the wire, in the order given (or, over HTTP, the server's).
 using UserMetadata = std::vector<std::pair<std::string, std::string>>;
 
 // The value of `name`, or nullptr.
@@ -58,7 +58,7 @@ struct ObjectInfo {
   std::string etag;              // without quotes; empty for a delete marker
   std::string version_id;        // empty where the bucket never had versioning; "null" for a null version
   int64_t last_modified_us = 0;  // the server's time, since 1970 UTC
-  bool is_latest = true;
+  bool is_latest = true;         // in listings of versions; elsewhere true where the store does not say
   bool is_delete_marker = false;
   std::string storage_class;  // "STANDARD" when empty
   bool has_metadata = true;   // false: a listing that does not carry `headers` and `metadata`; ask Head
@@ -134,7 +134,7 @@ struct PutOptions {
 struct PutResult {
   std::string etag;
   std::string version_id;
-  int64_t last_modified_us = 0;
+  int64_t last_modified_us = 0;  // 0 where the store does not say: S3 does so for copies only
 };
 
 enum class MetadataDirective : uint8_t { kCopy, kReplace };
@@ -154,9 +154,9 @@ struct DeleteItem {
   std::optional<std::string> if_match;  // the current version's ETag (or the named version's)
 };
 
-// Deleting what is absent succeeds, as in S3; `existed` says whether there was something.
+// Deleting what is absent succeeds, as in S3.
 struct DeleteResult {
-  bool existed = false;
+  bool existed = false;  // true where the store cannot tell: S3 does not say
   bool made_delete_marker = false;
   std::string version_id;  // of the marker made, or of the version deleted
 };
@@ -224,6 +224,7 @@ struct Capabilities {
   bool rename = false;                      // Rename and RenamePrefix
   bool sole_owner = false;                  // nobody else can change the bucket while we hold it
   uint64_t max_user_metadata_bytes = 2048;  // names and values together
+  uint64_t max_put_bytes = kMaxSinglePutBytes;
 };
 
 struct StoreSpace {
@@ -249,7 +250,7 @@ class ObjectStore {
   // kRange.
   virtual Result<ObjectInfo> Get(const OpContext& ctx, std::string_view key, const GetOptions& options,
                                  BodySink& sink) = 0;
-  // kPreconditionFailed; kTooLarge over kMaxSinglePutBytes; kNameTooLong.
+  // kPreconditionFailed; kTooLarge over capabilities().max_put_bytes; kNameTooLong.
   virtual Result<PutResult> Put(const OpContext& ctx, std::string_view key, BodySource& body,
                                 const PutOptions& options) = 0;
   // Server-side. Onto itself with kReplace changes metadata (and makes a new version). kNotFound: no source.

@@ -18,6 +18,7 @@
 #include "base/random.h"
 #include "s3client/credentials.h"
 #include "s3client/http.h"
+#include "s3client/retry_policy.h"
 #include "s3client/server_traits.h"
 
 namespace pailfs::s3client {
@@ -41,6 +42,7 @@ struct S3Options {
   int64_t timeout_ns = 30'000'000'000;  // for a call whose OpContext has no nearer deadline; the sending and receiving
                                         // of bodies apart, as long as bytes move
   int max_connections = 64;
+  RetryOptions retry;  // its budget is timeout_ns
 };
 
 class S3Store : public ObjectStore {

@@ -22,12 +22,14 @@ struct ServerTraits {
   bool copy_source_conditions = false;
   bool copy_conditions = false;  // CopyObject checks those on its destination
   bool delete_if_match = false;
-  bool checksums = false;  // x-amz-checksum-crc32c is verified and stored
+  bool checksums = false;    // x-amz-checksum-crc32c is verified and stored
+  bool etag_is_md5 = false;  // of objects put whole and not encrypted with KMS or a customer's key
   bool batch_delete = false;
   bool list_metadata = false;  // MinIO's metadata=true
   bool operator==(const ServerTraits&) const = default;
 
-  // A few lines "name value"; for a file and for `pailfs status`.
+  // A few lines "name value"; for a file and for `pailfs status`. FromText passes over names that it does not know;
+  // kCorrupt: a line that is none, or a value that its name cannot have.
   std::string ToText() const;
   static Result<ServerTraits> FromText(std::string_view text);
 };

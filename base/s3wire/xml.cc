@@ -161,7 +161,7 @@ Result<std::string> ParseInitiateMultipartUpload(std::string_view xml) {
 Result<PutResult> ParseCompleteMultipartUpload(std::string_view xml) {
   return ParseAs<PutResult>(xml, "CompleteMultipartUploadResult", [](const Element& root, PutResult& result) {
     result.etag = root.ETag("ETag");
-    if (result.etag.empty()) root.Fail("no ETag");
+    if (!root.Has("ETag")) root.Fail("no ETag");
   });
 }
 
