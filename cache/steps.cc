@@ -143,7 +143,7 @@ Result<WriteBack::Outcome> WriteBack::SendLargeContent(const OpContext& ctx, con
   const std::vector<PlannedPart> plan = PlanUpload(size, step.record.limit(), data_.DirtyRuns(step.inode, step.record));
   const bool reuses =
       std::any_of(plan.begin(), plan.end(), [](const PlannedPart& part) { return part.kind == PartKind::kCopy; });
-  if (reuses || size > kMaxSinglePutBytes) return SendParts(ctx, step, options, *body, plan);
+  if (reuses || size > core_.store.capabilities().max_put_bytes) return SendParts(ctx, step, options, *body, plan);
   ASSIGN_OR_RETURN(PutResult put, core_.store.Put(ctx, step.key, *body, options));
   return Outcome{std::move(put), size};
 }
