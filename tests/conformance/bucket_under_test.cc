@@ -1,9 +1,87 @@
 #include "tests/conformance/bucket_under_test.h"
 
+#include <algorithm>
+
 #include "base/hash.h"
 #include "base/random.h"
 
 namespace pailfs::conformance {
+namespace {
+
+constexpr VersioningState kOff = VersioningState::kOff;
+constexpr VersioningState kEnabled = VersioningState::kEnabled;
+constexpr VersioningState kSuspended = VersioningState::kSuspended;
+
+std::string_view StateName(VersioningState versioning) {
+  switch (versioning) {
+    case kOff:
+      return "Off";
+    case kEnabled:
+      return "Enabled";
+    case kSuspended:
+      return "Suspended";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string KindName(const testing::TestParamInfo<BucketKind>& info) {
+  return info.param.factory.name + std::string(StateName(info.param.versioning));
+}
+
+void PrintTo(const BucketKind& kind, std::ostream* out) {
+  *out << kind.factory.name << StateName(kind.versioning);
+}
+
+std::vector<BucketKind> BucketKinds(const std::vector<VersioningState>& states) {
+  std::vector<BucketKind> kinds;
+  for (const BucketFactory& factory : Factories()) {
+    for (const VersioningState state : states) {
+      if (!factory.slow || state == states.back()) kinds.push_back({factory, state});
+    }
+  }
+  return kinds;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ObjectStoreTest, testing::ValuesIn(BucketKinds({kOff, kSuspended, kEnabled})), KindName);
+INSTANTIATE_TEST_SUITE_P(All, VersionedStoreTest, testing::ValuesIn(BucketKinds({kEnabled})), KindName);
+
+void ObjectStoreTest::SetUp() {
+  const std::string test = testing::UnitTest::GetInstance()->current_test_info()->name();
+  const auto reason = manners().cannot.find(test.substr(0, test.find('/')));
+  if (reason != manners().cannot.end()) GTEST_SKIP() << reason->second;
+}
+
+void ObjectStoreTest::ExpectExisted(const DeleteResult& result, bool existed) const {
+  if (manners().tells_existence) {
+    EXPECT_EQ(result.existed, existed);
+  }
+}
+
+void ObjectStoreTest::ExpectPutTime(const PutResult& put, const ObjectInfo& info) const {
+  if (manners().tells_put_times) {
+    EXPECT_EQ(put.last_modified_us, info.last_modified_us);
+  }
+}
+
+void ObjectStoreTest::ExpectLater(int64_t later_us, int64_t earlier_us) const {
+  if (manners().follows_clock) {
+    EXPECT_GT(later_us, earlier_us);
+  } else {
+    EXPECT_GE(later_us, earlier_us);
+  }
+}
+
+void ObjectStoreTest::ExpectMetadata(const UserMetadata& metadata, const UserMetadata& expected) const {
+  UserMetadata a = metadata;
+  UserMetadata b = expected;
+  if (!manners().orders_metadata) {
+    std::sort(a.begin(), a.end());
+    std::sort(b.begin(), b.end());
+  }
+  EXPECT_EQ(a, b);
+}
 
 PutResult ObjectStoreTest::Put(std::string_view key, std::string_view data, const PutOptions& options) {
   StringBody body(data);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -34,13 +35,31 @@ class BucketUnderTest {
   ManualClock clock_;
 };
 
+// What a store, or the server behind it, says and does. The defaults are ours; S3 itself says less.
+struct StoreManners {
+  uint64_t min_part_bytes = kTestMinPartBytes;
+  bool follows_clock = true;    // clock() is its time, and no two versions have the same; else whole seconds
+  bool tells_put_times = true;  // PutResult::last_modified_us of Put and Complete
+  bool tells_existence = true;  // DeleteResult::existed
+  bool tells_latest = true;     // ObjectInfo::is_latest of Head and Get
+  bool orders_metadata = true;  // as it was given
+  bool defaults_type = false;   // an object without a type gets binary/octet-stream
+  bool counts_space = true;
+  // Tests of what the server behind the store cannot do: why.
+  std::map<std::string, std::string> cannot;
+};
+
 struct BucketFactory {
   std::string name;  // letters and digits
-  // A new bucket whose least part is kTestMinPartBytes.
+  // A new bucket whose least part is manners.min_part_bytes.
   std::function<std::unique_ptr<BucketUnderTest>(VersioningState)> make;
   bool slow = false;    // waits for a disk: runs in one state only
   bool renames = true;  // has Rename and RenamePrefix
+  StoreManners manners = {};
 };
+
+// The implementations that this program runs the suite over.
+std::vector<BucketFactory> Factories();
 
 struct BucketKind {
   BucketFactory factory;
@@ -57,6 +76,7 @@ std::vector<BucketKind> BucketKinds(const std::vector<VersioningState>& states);
 class ObjectStoreTest : public testing::TestWithParam<BucketKind> {
  protected:
   ObjectStoreTest() : bucket_(GetParam().factory.make(GetParam().versioning)) {}
+  void SetUp() override;
 
   ObjectStore& store() { return bucket_->store(); }
   ManualClock& clock() { return bucket_->clock(); }
@@ -71,6 +91,15 @@ class ObjectStoreTest : public testing::TestWithParam<BucketKind> {
   std::string Content(std::string_view key);
   std::vector<ObjectInfo> Versions(const std::string& prefix = "");
   std::vector<std::string> Keys(const ListRequest& request = {});  // over all pages
+
+  const StoreManners& manners() const { return GetParam().factory.manners; }
+  // `bytes` for a store whose least part is kTestMinPartBytes, as much more as this one's is larger.
+  size_t PartBytes(size_t bytes) const { return bytes + manners().min_part_bytes - kTestMinPartBytes; }
+  // As far as the store tells.
+  void ExpectExisted(const DeleteResult& result, bool existed) const;
+  void ExpectPutTime(const PutResult& put, const ObjectInfo& info) const;
+  void ExpectLater(int64_t later_us, int64_t earlier_us) const;
+  void ExpectMetadata(const UserMetadata& metadata, const UserMetadata& expected) const;
 
   Result<PutResult> TryPut(std::string_view key, std::string_view data, const Conditions& conditions);
   Result<std::string> TryGet(std::string_view key, const GetOptions& options);

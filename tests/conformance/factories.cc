@@ -14,10 +14,6 @@
 namespace pailfs::conformance {
 namespace {
 
-constexpr VersioningState kOff = VersioningState::kOff;
-constexpr VersioningState kEnabled = VersioningState::kEnabled;
-constexpr VersioningState kSuspended = VersioningState::kSuspended;
-
 class MemoryBucket : public BucketUnderTest {
  public:
   explicit MemoryBucket(const MemoryStoreOptions& options) : store_(clock_, options) {}
@@ -118,6 +114,8 @@ class OnDiskBucket : public EmbeddedBucket {
   const std::string path_;
 };
 
+}  // namespace
+
 std::vector<BucketFactory> Factories() {
   MemoryStoreOptions poor;
   poor.list_metadata = poor.as_of = poor.rename = false;
@@ -131,40 +129,5 @@ std::vector<BucketFactory> Factories() {
        /*slow=*/true},
   };
 }
-
-std::string_view StateName(VersioningState versioning) {
-  switch (versioning) {
-    case kOff:
-      return "Off";
-    case kEnabled:
-      return "Enabled";
-    case kSuspended:
-      return "Suspended";
-  }
-  return "";
-}
-
-}  // namespace
-
-std::string KindName(const testing::TestParamInfo<BucketKind>& info) {
-  return info.param.factory.name + std::string(StateName(info.param.versioning));
-}
-
-void PrintTo(const BucketKind& kind, std::ostream* out) {
-  *out << kind.factory.name << StateName(kind.versioning);
-}
-
-std::vector<BucketKind> BucketKinds(const std::vector<VersioningState>& states) {
-  std::vector<BucketKind> kinds;
-  for (const BucketFactory& factory : Factories()) {
-    for (const VersioningState state : states) {
-      if (!factory.slow || state == states.back()) kinds.push_back({factory, state});
-    }
-  }
-  return kinds;
-}
-
-INSTANTIATE_TEST_SUITE_P(All, ObjectStoreTest, testing::ValuesIn(BucketKinds({kOff, kSuspended, kEnabled})), KindName);
-INSTANTIATE_TEST_SUITE_P(All, VersionedStoreTest, testing::ValuesIn(BucketKinds({kEnabled})), KindName);
 
 }  // namespace pailfs::conformance

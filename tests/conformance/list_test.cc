@@ -82,7 +82,7 @@ TEST_P(ObjectStoreTest, AListingDescribesItsObjects) {
   EXPECT_EQ(listed.has_metadata, store().capabilities().list_metadata);
   if (listed.has_metadata) {
     EXPECT_EQ(listed.headers, head.headers);
-    EXPECT_EQ(listed.metadata, head.metadata);
+    ExpectMetadata(listed.metadata, head.metadata);
     EXPECT_EQ(listed.version_id, head.version_id);
   }
 }
