@@ -247,4 +247,32 @@ Result<ErrorDocument> ParseError(std::string_view xml) {
   });
 }
 
+Result<std::vector<CompletedPart>> ParseCompleteRequest(std::string_view xml) {
+  using Parts = std::vector<CompletedPart>;
+  return ParseAs<Parts>(xml, "CompleteMultipartUpload", [](const Element& root, Parts& parts) {
+    root.ForEach([&](const Element& child) {
+      if (child.name() != "Part") return;
+      CompletedPart part;
+      part.part_number = static_cast<int>(child.Number("PartNumber", std::numeric_limits<int>::max()));
+      part.etag = child.ETag("ETag");
+      child.ForEach([&](const Element& field) {
+        if (field.name().starts_with("Checksum")) part.checksum = field.OwnText();
+      });
+      parts.push_back(std::move(part));
+    });
+  });
+}
+
+Result<DeleteRequest> ParseDeleteRequest(std::string_view xml) {
+  return ParseAs<DeleteRequest>(xml, "Delete", [](const Element& root, DeleteRequest& request) {
+    request.quiet = root.Flag("Quiet");
+    root.ForEach([&](const Element& child) {
+      if (child.name() != "Object") return;
+      DeleteItem item{.key = child.RequiredText("Key"), .version_id = child.Text("VersionId"), .if_match = {}};
+      if (child.Has("ETag")) item.if_match = child.ETag("ETag");
+      request.items.push_back(std::move(item));
+    });
+  });
+}
+
 }  // namespace pailfs::s3wire

@@ -1,4 +1,4 @@
-// The XML documents that S3 answers with. Pure functions; any thread.
+// The XML documents that S3 answers with, and those that it is sent. Pure functions; any thread.
 //
 // Every parser takes any bytes, of at most kMaxXmlBytes, and gives kCorrupt for what is not well-formed (a document cut
 // short is not), has another root, lacks a field that S3 always sends, or has a number or time that is none. Elements
@@ -88,5 +88,18 @@ Result<VersioningState> ParseVersioning(std::string_view xml);
 
 // The body of an answer whose status is no success.
 Result<ErrorDocument> ParseError(std::string_view xml);
+
+// What clients send (base/s3wire/xml_write.h); for a server. Limits and the order of parts are not looked at here.
+struct CompletedPart {
+  int part_number = 0;
+  std::string etag;
+  std::string checksum;  // base64, of whichever algorithm; empty: none
+};
+Result<std::vector<CompletedPart>> ParseCompleteRequest(std::string_view xml);
+struct DeleteRequest {
+  std::vector<DeleteItem> items;
+  bool quiet = false;
+};
+Result<DeleteRequest> ParseDeleteRequest(std::string_view xml);
 
 }  // namespace pailfs::s3wire

@@ -76,6 +76,41 @@ Status AppendXmlText(std::string& out, std::string_view text) {
   return {};
 }
 
+XmlWriter::XmlWriter(std::string_view root, XmlNamespace xml_namespace)
+    : root_(root), out_(StrCat(kHead, "<", root, xml_namespace == XmlNamespace::kS3 ? kNamespace : "", ">")) {}
+
+void XmlWriter::Open(std::string_view element) {
+  out_ += StrCat("<", element, ">");
+}
+
+void XmlWriter::Close(std::string_view element) {
+  out_ += StrCat("</", element, ">");
+}
+
+void XmlWriter::Characters(std::string_view text) {
+  if (Status added = AppendXmlText(out_, text); !added.ok() && !error_) error_ = std::move(added).error();
+}
+
+void XmlWriter::Text(std::string_view element, std::string_view text) {
+  Open(element);
+  Characters(text);
+  Close(element);
+}
+
+void XmlWriter::Number(std::string_view element, uint64_t number) {
+  Text(element, StrCat(number));
+}
+
+void XmlWriter::Flag(std::string_view element, bool flag) {
+  Text(element, flag ? "true" : "false");
+}
+
+Result<std::string> XmlWriter::Finish() && {
+  if (error_) return *error_;
+  Close(root_);
+  return std::move(out_);
+}
+
 Result<std::string> WriteCompleteMultipartUpload(std::span<const UploadedPart> parts) {
   if (parts.empty() || parts.size() > static_cast<size_t>(kMaxParts)) {
     return Error{Errc::kInvalidArgument, StrCat("an upload has 1 to ", kMaxParts, " parts, not ", parts.size())};

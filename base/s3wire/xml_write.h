@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,6 +24,27 @@ Status AppendXmlText(std::string& out, std::string_view text);
 
 // kInvalidArgument: no parts, more than kMaxParts, numbers outside 1 to kMaxParts or not ascending, no ETag.
 Result<std::string> WriteCompleteMultipartUpload(std::span<const UploadedPart> parts);
+
+// Builds one document, with the XML declaration. The first text that XML cannot carry is what Finish returns. Element
+// names are the caller's, and right. Not thread-safe.
+enum class XmlNamespace : uint8_t { kS3, kNone };
+class XmlWriter {
+ public:
+  explicit XmlWriter(std::string_view root, XmlNamespace xml_namespace = XmlNamespace::kS3);
+  void Open(std::string_view element);
+  void Close(std::string_view element);
+  void Characters(std::string_view text);
+  // <element>text</element>
+  void Text(std::string_view element, std::string_view text);
+  void Number(std::string_view element, uint64_t number);
+  void Flag(std::string_view element, bool flag);
+  Result<std::string> Finish() &&;
+
+ private:
+  const std::string root_;
+  std::string out_;
+  std::optional<Error> error_;
+};
 
 enum class DeleteReport : uint8_t { kAll, kFailures };  // S3's Quiet: only failures are reported
 // kInvalidArgument: no items, more than kMaxBatchDelete, an empty key, a key that XML cannot carry.
