@@ -83,7 +83,7 @@ Result<OpenedBucket> OpenBucket(const Source& source, const S3Settings& settings
   OpenedBucket opened;
   if (source.kind == Source::Kind::kS3) {
     FileSystem& files = PosixFileSystem();
-    ASSIGN_OR_RETURN(const S3Settings resolved, ResolveS3(settings, files, ProcessEnvironment()));
+    ASSIGN_OR_RETURN(const S3Settings resolved, ResolveS3(settings, files, s3client::ProcessEnvironment()));
     ASSIGN_OR_RETURN(opened.s3, S3Connection::Open(source, resolved, /*read_only=*/true, files, CommandMetrics(), ""));
     return opened;
   }

@@ -45,7 +45,7 @@ Result<MountSettings> Settings(const MountRequest& request, const Source& source
     RETURN_IF_ERROR(ApplyWords(SplitOptions(list), request.tolerate_unknown, &settings));
   }
   if (source.kind == Source::Kind::kS3) {
-    ASSIGN_OR_RETURN(settings.s3, ResolveS3(settings.s3, PosixFileSystem(), ProcessEnvironment()));
+    ASSIGN_OR_RETURN(settings.s3, ResolveS3(settings.s3, PosixFileSystem(), s3client::ProcessEnvironment()));
   }
   if (settings.cache_directory.empty()) {
     ASSIGN_OR_RETURN(settings.cache_directory, DefaultCacheDirectory(source, settings.s3.endpoint));

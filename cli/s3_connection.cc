@@ -1,7 +1,6 @@
 #include "cli/s3_connection.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "base/clock.h"
 #include "base/hash.h"
@@ -24,7 +23,7 @@ void FillIn(std::string& setting, const std::optional<std::string>& value) {
 Result<std::string> ReadCustomerKey(FileSystem& files, const std::string& path) {
   if (path.empty()) return Error{Errc::kInvalidArgument, "sse=c needs sse_c_key_file=FILE"};
   ASSIGN_OR_RETURN(const FileStat stat, files.Stat(path));
-  if ((stat.permissions & kOthersBits) != 0) {
+  if ((stat.mode & kOthersBits) != 0) {
     return Error{Errc::kAccessDenied, StrCat(path, " can be read by others; run: chmod 600 ", path)};
   }
   ASSIGN_OR_RETURN(std::string key, ReadFile(files, path));
@@ -74,14 +73,6 @@ std::optional<s3client::ServerTraits> KnownServer(std::string_view text) {
 
 }  // namespace
 
-s3client::Environment ProcessEnvironment() {
-  return [](const std::string& name) -> std::optional<std::string> {
-    const char* value = std::getenv(name.c_str());
-    if (value == nullptr) return std::nullopt;
-    return value;
-  };
-}
-
 Result<S3Settings> ResolveS3(const S3Settings& settings, FileSystem& files, const s3client::Environment& environment) {
   S3Settings resolved = settings;
   FillIn(resolved.endpoint, environment("AWS_ENDPOINT_URL_S3"));
@@ -113,8 +104,8 @@ Result<std::unique_ptr<S3Connection>> S3Connection::Open(const Source& source, c
   from.passwd_file = settings.passwd_file;
   from.bucket = source.bucket;
   from.region = settings.region;
-  connection->credentials_ =
-      s3client::NewCredentialsProvider(from, files, SystemClock(), *connection->transport_, ProcessEnvironment());
+  connection->credentials_ = s3client::NewCredentialsProvider(from, files, SystemClock(), *connection->transport_,
+                                                              s3client::ProcessEnvironment());
   ASSIGN_OR_RETURN(const auto options, StoreOptions(source, settings, read_only, files));
   OpContext ctx;
   ctx.deadline_ns = ctx.NowNs() + std::min(kOpenTimeoutNs, settings.timeout_ns);

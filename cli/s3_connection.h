@@ -19,9 +19,6 @@
 
 namespace pailfs::cli {
 
-// getenv(3).
-s3client::Environment ProcessEnvironment();
-
 // The settings with endpoint, region, CA file and addressing filled in, as AWS users expect: options before environment
 // before profile. kInvalidArgument: a file that is wrong, a profile that is not there.
 Result<S3Settings> ResolveS3(const S3Settings& settings, FileSystem& files, const s3client::Environment& environment);
