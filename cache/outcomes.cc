@@ -56,8 +56,22 @@ Result<WriteBack::Outcome> WriteBack::Ask(const OpContext& ctx, const Step& step
   return std::move(*made);
 }
 
+Status WriteBack::CheckSource(const OpContext& ctx, const Step& step) {
+  if (!step.record.origin) return {};
+  const Origin& origin = *step.record.origin;
+  VersionSelector version;
+  if (origin.HasOwnVersion()) version.version_id = origin.version_id;
+  const auto source = core_.store.Head(ctx, origin.key, version);
+  const bool gone = source.Is(Errc::kNotFound) || (source.ok() && source->etag != origin.etag);
+  if (gone) return Error{Errc::kStale, StrCat("object ", origin.key, " was replaced by another client")};
+  return {};
+}
+
 Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& step, Error error) {
   auto info = core_.store.Head(ctx, step.key, {});
+  const bool target_as_wanted =
+      info.ok() ? step.conditions.if_match == info->etag : info.Is(Errc::kNotFound) && !step.conditions.if_match;
+  if (error.code == Errc::kPreconditionFailed && target_as_wanted) RETURN_IF_ERROR(CheckSource(ctx, step));
   if (info.Is(Errc::kNotFound)) {
     MutexLock lock(core_.mu);
     if (error.code == Errc::kPreconditionFailed && step.conditions.if_match) {
@@ -70,6 +84,7 @@ Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& 
         if (record.IsRegular() && !record.complete && record.origin->limit > 0) {
           return Error{Errc::kStale, "the object was deleted by another client and its bytes are not in the cache"};
         }
+        RETURN_IF_ERROR(core_.GiveUpKey(*step.inode, txn));
         record.origin.reset();
         if (record.IsRegular()) record.content_dirty = true;
         core_.Save(*step.inode, txn);
@@ -261,13 +276,8 @@ Status WriteBack::ApplyFailure(const Step& step, const Error& error) {
     return core_.SettleIfClean(step.inode);
   }
   if (error.code == Errc::kPreconditionFailed && step.kind != Kind::kEvacuate) return MakeConflictCopy(step);
-  if (error.code == Errc::kNotFound && step.kind == Kind::kCopy && inode.record.complete) {
-    // The origin vanished, but every byte is here.
-    Transaction txn;
-    inode.record.origin.reset();
-    RETURN_IF_ERROR(core_.MarkChanged(step.inode, Change::kContent, txn));
-    return core_.Commit(txn);
-  }
+  const bool origin_is_gone = error.code == Errc::kStale || (error.code == Errc::kNotFound && step.kind == Kind::kCopy);
+  if (origin_is_gone && step.kind != Kind::kEvacuate) return GoOnWithoutOrigin(step);
   // W6: the data stays, the error is shown, and others do not wait.
   ++inode.failures;
   inode.last_error = error;
@@ -277,6 +287,41 @@ Status WriteBack::ApplyFailure(const Step& step, const Error& error) {
   LogWarning("cannot write ", core_.PathOf(inode), " back to ", step.key, ": ", error.message);
   core_.UpdateQueue(step.inode);
   return {};
+}
+
+// Another client replaced or deleted the object that the inode's clean bytes come from.
+Status WriteBack::GoOnWithoutOrigin(const Step& step) {
+  Inode& inode = *step.inode;
+  InodeRecord& record = inode.record;
+  Transaction txn;
+  const bool all_here = record.complete || record.limit() == 0;
+  RETURN_IF_ERROR(core_.GiveUpKey(inode, txn));
+  if (!all_here && !record.content_dirty) {
+    // Nothing of it was ours.
+    LogError(core_.PathOf(inode), ": another client replaced its object ", record.origin->key,
+             " before it could be copied to ", step.key, "; its bytes are lost");
+    core_.metrics.counter("writeback.lost").Add();
+    const std::string name = record.name;
+    const Ino parent = record.parent;
+    record.origin->superseded = true;
+    RETURN_IF_ERROR(core_.db->RemoveDentry(txn, parent, name));
+    RETURN_IF_ERROR(core_.DropLink(step.inode, txn, /*held_by=*/0));
+    inode.stale_name.emplace(parent, name);
+    return core_.Commit(txn);
+  }
+  if (!all_here) {
+    LogError(core_.PathOf(inode), ": another client replaced its object ", record.origin->key,
+             "; what was not in the cache is zeros now");
+    core_.metrics.counter("writeback.lost").Add();
+  }
+  record.origin.reset();
+  if (record.IsRegular()) {
+    record.complete = true;
+    RETURN_IF_ERROR(data_.MarkClean(step.inode, 0, 0, txn));
+  }
+  inode.replaces_etag.reset();
+  RETURN_IF_ERROR(core_.MarkChanged(step.inode, record.IsRegular() ? Change::kContent : Change::kAttributes, txn));
+  return core_.Commit(txn);
 }
 
 Status WriteBack::MakeConflictCopy(const Step& step) {
@@ -293,6 +338,7 @@ Status WriteBack::MakeConflictCopy(const Step& step) {
   inode.stale_name.emplace(record.parent, old_name);
   core_.db->PutDentry(txn, record.parent, {record.name, record.ino, record.mode & S_IFMT}, /*in_meta=*/true);
   if (record.origin && record.origin->key == step.key) {
+    RETURN_IF_ERROR(core_.GiveUpKey(inode, txn));
     record.origin->superseded = true;
     if (!record.origin->HasOwnVersion() && record.IsRegular() && (record.complete || record.limit() == 0)) {
       record.origin.reset();

@@ -125,6 +125,13 @@ Result<bool> Core::AnySpokenForUnder(std::string_view prefix) {
   return db->AnyPendingUnder(prefix);
 }
 
+Status Core::GiveUpKey(const Inode& inode, Transaction& txn) {
+  const std::string& key = inode.record.origin->key;
+  ASSIGN_OR_RETURN(const auto displaced, db->FindDisplaced(key));
+  if (displaced == inode.ino) db->RemoveDisplaced(txn, key);
+  return {};
+}
+
 bool Core::IsDisplaced(const Inode& inode, std::string_view target_key) const {
   return inode.record.origin && inode.record.origin->key != target_key;
 }

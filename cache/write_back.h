@@ -106,6 +106,8 @@ class WriteBack {
   // What became of a step of which nothing is known; kCancelled when it left nothing, kAmbiguous when that is not known
   // still.
   Result<Outcome> Ask(const OpContext& ctx, const Step& step);
+  // kStale when the object that the step copies from is not the inode's origin any more.
+  Status CheckSource(const OpContext& ctx, const Step& step);
   // What became of a request that failed or whose answer was lost.
   Result<Outcome> Resolve(const OpContext& ctx, const Step& step, Error error);
 
@@ -117,6 +119,7 @@ class WriteBack {
   Status ApplySuccess(const Step& step, const Outcome& outcome);
   Status ApplyFailure(const Step& step, const Error& error);
   Status MakeConflictCopy(const Step& step);
+  Status GoOnWithoutOrigin(const Step& step);
   Status MoveOrigin(const Step& step, const Outcome& outcome, Transaction& txn);
 
   // --- deletions and moves ---

@@ -15,6 +15,7 @@
 #include "cli/mount_daemon.h"
 #include "cli/option_table.h"
 #include "cli/report.h"
+#include "cli/s3_connection.h"
 #include "fs/session.h"
 
 namespace pailfs::cli {

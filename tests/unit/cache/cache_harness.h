@@ -50,20 +50,35 @@ class CacheHarness {
   explicit CacheHarness(const TestBucket& bucket = {}, uint64_t seed = 1)
       : files_(PosixFileSystem()),
         random_(seed),
-        memory_(clock_, StoreOptions(bucket)),
+        own_(std::make_unique<Own>(StoreOptions(bucket))),
+        clock_(own_->clock),
+        memory_(own_->memory),
         faulty_(memory_),
         store_(faulty_, metrics_) {
     if (bucket.shared) options_.ttl_ns = kTtlNs;
-    std::string pattern = (std::filesystem::temp_directory_path() / "pailfs-cache-XXXXXX").string();
-    root_ = mkdtemp(pattern.data());
-    directory_ = root_ + "/0";
+    MakeRoot();
+    Open();
+  }
+  // Another mount of the same bucket.
+  CacheHarness(CacheHarness& other, const std::string& host_name)
+      : files_(PosixFileSystem()),
+        random_(other.random_.Next()),
+        clock_(other.clock_),
+        memory_(other.memory_),
+        faulty_(memory_),
+        store_(faulty_, metrics_) {
+    options_.ttl_ns = kTtlNs;
+    options_.host_name = host_name;
+    MakeRoot();
     Open();
   }
   // Over a file system of a test, in /cache; the caller opens it.
   CacheHarness(const TestBucket& bucket, uint64_t seed, FileSystem& files)
       : files_(files),
         random_(seed),
-        memory_(clock_, StoreOptions(bucket)),
+        own_(std::make_unique<Own>(StoreOptions(bucket))),
+        clock_(own_->clock),
+        memory_(own_->memory),
         faulty_(memory_),
         store_(faulty_, metrics_),
         directory_("/cache") {
@@ -79,7 +94,7 @@ class CacheHarness {
   void Open() {
     options_.directory = directory_;
     options_.background = false;
-    options_.host_name = "host";
+    if (options_.host_name.empty()) options_.host_name = "host";
     auto opened = MountCache::Open(files_, store_, clock_, random_, metrics_, options_);
     ASSERT_TRUE(opened.ok()) << opened.error().message;
     cache_ = std::move(*opened);
@@ -253,11 +268,23 @@ class CacheHarness {
     }
   }
 
+  struct Own {
+    explicit Own(const MemoryStoreOptions& options) : memory(clock, options) {}
+    ManualClock clock;
+    MemoryStore memory;
+  };
+  void MakeRoot() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "pailfs-cache-XXXXXX").string();
+    root_ = mkdtemp(pattern.data());
+    directory_ = root_ + "/0";
+  }
+
   FileSystem& files_;
-  ManualClock clock_;
   SeededRandom random_;
   Metrics metrics_;
-  MemoryStore memory_;
+  std::unique_ptr<Own> own_;  // null: another mount's
+  ManualClock& clock_;
+  MemoryStore& memory_;
   FaultyStore faulty_;
   MeteredStore store_;
   OpContext ctx_;
