@@ -24,7 +24,6 @@ class ConnectionServer {
   // Why there is no server.
   const Status& status() const { return status_; }
   int port() const { return port_; }
-  const WakeFlag& wake() const { return wake_; }
 
   // Refuses new connections, and takes them again, on the same port.
   void StopListening();

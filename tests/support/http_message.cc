@@ -184,19 +184,23 @@ Result<std::string> DecodeChunked(std::string_view body) {
   }
 }
 
-Result<HttpMessage> ExchangeHttp(Socket& socket, const HttpMessage& request) {
-  RETURN_IF_ERROR(socket.Write(StrCat(request.Head(), request.body)));
+Result<HttpMessage> ReadHttpAnswer(Socket& socket, std::string_view method) {
   while (true) {
     ASSIGN_OR_RETURN(auto answer, ReadHttpHead(socket));
     if (!answer) return Error{Errc::kUnavailable, "closed without an answer"};
     if (answer->status() >= 100 && answer->status() < 200) continue;
-    const BodyFraming framing = FramingOfAnswer(*answer, request.Word(0));
-    RETURN_IF_ERROR(ReadHttpBody(socket, framing, *answer));
-    if (framing == BodyFraming::kChunked) {
-      ASSIGN_OR_RETURN(answer->body, DecodeChunked(answer->body));
-    }
+    RETURN_IF_ERROR(ReadHttpBody(socket, FramingOfAnswer(*answer, method), *answer));
     return std::move(*answer);
   }
+}
+
+Result<HttpMessage> ExchangeHttp(Socket& socket, const HttpMessage& request) {
+  RETURN_IF_ERROR(socket.Write(StrCat(request.Head(), request.body)));
+  ASSIGN_OR_RETURN(HttpMessage answer, ReadHttpAnswer(socket, request.Word(0)));
+  if (FramingOfAnswer(answer, request.Word(0)) == BodyFraming::kChunked) {
+    ASSIGN_OR_RETURN(answer.body, DecodeChunked(answer.body));
+  }
+  return answer;
 }
 
 }  // namespace pailfs

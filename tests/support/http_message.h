@@ -51,8 +51,12 @@ Status ReadHttpBody(Socket& socket, BodyFraming framing, HttpMessage& message);
 // The content of a chunked body.
 Result<std::string> DecodeChunked(std::string_view body);
 
-// One request and its answer over an open connection: sends `request` as it is (Content-Length is the caller's), skips
-// interim answers, decodes a chunked body. kUnavailable when the answer is cut short.
+// The answer to a request of this method, its body as ReadHttpBody leaves it; interim answers (1xx) are skipped.
+// kUnavailable when it is cut short.
+Result<HttpMessage> ReadHttpAnswer(Socket& socket, std::string_view method);
+
+// One request and its answer over an open connection: sends `request` as it is (Content-Length is the caller's) and
+// decodes a chunked answer.
 Result<HttpMessage> ExchangeHttp(Socket& socket, const HttpMessage& request);
 
 }  // namespace pailfs

@@ -163,9 +163,10 @@ void Socket::Shutdown() {
   if (open()) shutdown(fd_.get(), SHUT_RDWR);
 }
 
-void Socket::ResetOnClose() {
-  const linger none{.l_onoff = 1, .l_linger = 0};
-  if (open()) setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &none, sizeof none);
+void Socket::Reset() {
+  // connect(2): AF_UNSPEC dissolves the association; Linux tells a TCP peer by a reset.
+  const sockaddr none{.sa_family = AF_UNSPEC, .sa_data = {}};
+  if (open()) connect(fd_.get(), &none, sizeof none);
 }
 
 }  // namespace pailfs

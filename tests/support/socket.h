@@ -64,8 +64,8 @@ class Socket {
   Status Write(std::string_view data);
   // Ends both directions; whoever waits in a call wakes up.
   void Shutdown();
-  // From here on the close is a reset: the peer loses what it has not read.
-  void ResetOnClose();
+  // Ends the connection with a reset: the peer loses what it has not read.
+  void Reset();
   void Close() { fd_.Close(); }
 
  private:
