@@ -63,10 +63,11 @@ S3Answer S3Bucket::RefuseRead(const S3Call& call, const Error& error) {
   if (error.code != Errc::kNotFound) return RefuseError(error);
   const std::string version_id = call.ParameterOr("versionId", "");
   const auto found = FindVersion(call.key, version_id);
-  S3Answer answer = found && !version_id.empty() ? Refuse("MethodNotAllowed", "The version is a delete marker.")
-                    : version_id.empty()         ? Refuse("NoSuchKey", "There is no such key.")
-                                                 : Refuse("NoSuchVersion", "There is no such version.");
-  if (found && found->is_delete_marker) {
+  const bool marker = found && found->is_delete_marker;
+  S3Answer answer = version_id.empty() ? Refuse("NoSuchKey", "There is no such key.")
+                    : marker           ? Refuse("MethodNotAllowed", "The version is a delete marker.")
+                                       : Refuse("NoSuchVersion", "There is no such version.");
+  if (marker) {
     answer.headers.emplace_back("x-amz-delete-marker", "true");
     answer.headers.emplace_back("x-amz-version-id", found->version_id);
     if (!version_id.empty()) {

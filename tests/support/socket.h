@@ -2,9 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
-#include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -38,7 +35,7 @@ class WakeFlag {
   FileDescriptor event_;
 };
 
-// Bytes for which reading waits are at most this many, so that a broken peer does not fill the memory.
+// The most that ReadExactly and ReadUntilClosed take, so that a broken peer does not fill the memory.
 inline constexpr size_t kMaxSocketReadBytes = size_t{1} << 30;
 
 // Errors of all calls: kUnavailable (the connection is gone), kCancelled (the flag was set). Not thread-safe, but for
@@ -57,7 +54,7 @@ class Socket {
   Result<std::string> ReadThrough(std::string_view end, size_t most_bytes);
   Result<std::string> ReadExactly(size_t bytes);
   Result<std::string> ReadUntilClosed();
-  // True when bytes, or the end, can be read at once; waits until then, the flag is set or the time is over.
+  // Whether bytes, or the end, can be read at once; waits for it until the flag is set or the time is over.
   bool WaitForInput(int timeout_ms);
   // What is read next.
   void PutBack(std::string data) { buffer_.insert(0, data); }

@@ -1,4 +1,4 @@
-// Answers in the shapes of Amazon S3, Ceph RGW and MinIO, each with the parser it is for.
+// Documents in the shapes of Amazon S3, Ceph RGW and MinIO, and of their clients, each with the parser it is for.
 #pragma once
 
 #include <functional>
@@ -128,7 +128,16 @@ inline constexpr std::string_view kRgwError =
     R"(<?xml version="1.0" encoding="UTF-8"?><Error><Code>NoSuchKey</Code><Message></Message><BucketName>b</BucketName>)"
     R"(<RequestId>tx000000c5</RequestId><HostId>5e1a-default-default</HostId></Error>)";
 
-// One answer and how it is read; nullopt: without an error.
+// What clients send.
+inline constexpr std::string_view kCompleteRequest = R"(<?xml version="1.0" encoding="UTF-8"?>
+<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Part><PartNumber>1</PartNumber>
+<ETag>"a54357aff0632cce46d942af68356b38"</ETag><ChecksumCRC32C>4waSgw==</ChecksumCRC32C></Part>
+<Part><PartNumber>2</PartNumber><ETag>0c78aef83f66abc1fa1e8477f296d394</ETag></Part></CompleteMultipartUpload>)";
+inline constexpr std::string_view kDeleteRequest =
+    R"(<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Quiet>false</Quiet><Object><Key>a&#10;&amp;</Key>)"
+    R"(<VersionId>V1</VersionId></Object><Object><Key>b</Key><ETag>"e"</ETag></Object></Delete>)";
+
+// One document and how it is read; nullopt: without an error.
 struct Sample {
   std::string_view name;
   std::string_view xml;
@@ -160,6 +169,8 @@ inline std::vector<Sample> AllSamples() {
       MakeSample("versioning", kVersioning, ParseVersioning),
       MakeSample("AWS error", kAwsError, ParseError),
       MakeSample("RGW error", kRgwError, ParseError),
+      MakeSample("complete request", kCompleteRequest, ParseCompleteRequest),
+      MakeSample("delete request", kDeleteRequest, ParseDeleteRequest),
   };
 }
 
