@@ -55,7 +55,12 @@ Status GetReceiver::OnHeaders(const HttpAnswer& head) {
 
 // The first answer: what there is, and which bytes of it are wanted.
 Status GetReceiver::Begin(const HttpAnswer& head) {
-  ASSIGN_OR_RETURN(ObjectInfo info, ObjectInfoOf(key_, head));
+  auto described = ObjectInfoOf(key_, head);
+  if (!described.ok()) {
+    fatal_ = described.error();
+    return fatal_;
+  }
+  ObjectInfo info = std::move(*described);
   begin_ = options_.range ? options_.range->offset : 0;
   end_ = std::min(options_.range ? EndOf(*options_.range) : kEnd, info.size_bytes);
   const bool whole = begin_ == 0 && end_ == info.size_bytes;

@@ -111,7 +111,11 @@ class Probe {
     trying.put_if_absent = true;
     ASSIGN_OR_RETURN(const bool refused, Refused(PutWith(trying, "a", "2", Condition::IfAbsent())));
     ASSIGN_OR_RETURN(const bool done, Done(PutWith(trying, "b", "2", Condition::IfAbsent())));
-    traits_.put_if_absent = refused && done;
+    // Ceph RGW takes the null marker of a suspended bucket for an object.
+    S3StoreImpl store(caller_, options_, trying);
+    RETURN_IF_ERROR(Answered(store.Delete(ctx_, {Key("b"), "", {}})));
+    ASSIGN_OR_RETURN(const bool deleted_done, Done(PutWith(trying, "b", "2", Condition::IfAbsent())));
+    traits_.put_if_absent = refused && done && deleted_done;
     return {};
   }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/s3wire/xml.h"
 #include "base/s3wire/xml_write.h"
@@ -93,11 +94,13 @@ Result<std::vector<Result<DeleteResult>>> S3StoreImpl::DeleteBatch(const OpConte
   const bool together_works = traits_.batch_delete && traits_.probed_at_us != 0;
   std::vector<size_t> together;
   std::vector<size_t> single;
+  std::set<std::pair<std::string_view, std::string_view>> named;  // twice in one request ends Ceph RGW
   for (size_t i = 0; i < items.size(); ++i) {
     const DeleteItem& item = items[i];
     if (const Status fits = CheckKey(item.key); !fits.ok()) {
       results[i] = fits.error();
-    } else if (together_works && !item.if_match && NameableInXml(item.key)) {
+    } else if (together_works && !item.if_match && NameableInXml(item.key) &&
+               named.emplace(item.key, item.version_id).second) {
       together.push_back(i);
     } else {
       single.push_back(i);
@@ -126,8 +129,7 @@ Status S3StoreImpl::DeleteTogether(const OpContext& ctx, std::span<const DeleteI
   ASSIGN_OR_RETURN(const HttpAnswer answer, caller_->Call(ctx, request));
   auto parsed = s3wire::ParseDelete(answer.body);
   if (!parsed.ok()) return Error{Errc::kAmbiguous, parsed.error().message};
-  // A key that was named twice may be answered once.
-  std::multimap<std::pair<std::string, std::string>, const DeleteResult*> done;
+  std::map<std::pair<std::string, std::string>, const DeleteResult*> done;
   for (const s3wire::DeletedObject& deleted : parsed->deleted) {
     const bool by_version = !deleted.result.made_delete_marker;
     done.emplace(std::pair(deleted.key, by_version ? deleted.result.version_id : ""), &deleted.result);
@@ -150,7 +152,6 @@ Status S3StoreImpl::DeleteTogether(const OpContext& ctx, std::span<const DeleteI
       result.existed = found != done.end();
       result.version_id = VersionIdOf(result.version_id);
       results[index] = std::move(result);
-      if (found != done.end() && done.count(found->first) > 1) done.erase(found);
     } else {
       results[index] = Error{Errc::kAmbiguous, StrCat(item.key, ": the server says nothing of it")};
     }

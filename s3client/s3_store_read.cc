@@ -223,6 +223,10 @@ Result<ListVersionsPage> S3StoreImpl::ListVersions(const OpContext& ctx, const L
   if (!request.version_id_marker.empty()) http.query.emplace_back("version-id-marker", request.version_id_marker);
   ASSIGN_OR_RETURN(const HttpAnswer answer, caller_->Call(ctx, http));
   ASSIGN_OR_RETURN(ListVersionsPage page, s3wire::ParseListVersions(answer.body));
+  if (request.version_id_marker.empty() && !request.key_marker.empty()) {
+    // Ceph RGW goes on within the key of the marker.
+    std::erase_if(page.versions, [&](const ObjectInfo& version) { return version.key <= request.key_marker; });
+  }
   for (ObjectInfo& version : page.versions) {
     version.version_id = VersionIdOf(std::move(version.version_id));
     version.last_modified_us = WholeSeconds(version.last_modified_us);

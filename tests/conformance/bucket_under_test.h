@@ -45,7 +45,8 @@ struct StoreManners {
   bool orders_metadata = true;  // as it was given
   bool defaults_type = false;   // an object without a type gets binary/octet-stream
   bool counts_space = true;
-  // Tests of what the server behind the store cannot do: why.
+  bool any_bytes_in_keys = true;  // else UTF-8 only
+  // Tests ("Name", or "Name/Kind" for one kind of bucket) of what the server behind the store cannot do: why.
   std::map<std::string, std::string> cannot;
 };
 
@@ -95,6 +96,8 @@ class ObjectStoreTest : public testing::TestWithParam<BucketKind> {
   const StoreManners& manners() const { return GetParam().factory.manners; }
   // `bytes` for a store whose least part is kTestMinPartBytes, as much more as this one's is larger.
   size_t PartBytes(size_t bytes) const { return bytes + manners().min_part_bytes - kTestMinPartBytes; }
+  // A character that sorts after all others.
+  std::string HighBytes() const { return manners().any_bytes_in_keys ? "\xff" : "\xF4\x8F\xBF\xBF"; }
   // As far as the store tells.
   void ExpectExisted(const DeleteResult& result, bool existed) const;
   void ExpectPutTime(const PutResult& put, const ObjectInfo& info) const;

@@ -22,6 +22,9 @@ namespace {
 // What does not hold on RGW 16.2, whatever a client does.
 const std::map<std::string, std::string>& Cannot() {
   static const std::map<std::string, std::string> cannot = {
+      {"ACopyCarriesBytesAndMetadata/RgwSuspended",
+       "suspended: deleting the source of a copy empties the copy, and what is then put there is lost"},
+      {"AMadeUpTokenIsRefused", "any continuation token is taken for a key to start after"},
       {"LastModifiedFollowsTheClockAndNeverGoesBack", "the server's clock is not ours to move"},
       {"SpaceCountsCurrentObjects", "S3 does not say how full a bucket is"},
   };
@@ -136,6 +139,7 @@ std::vector<BucketFactory> Factories() {
   rgw.manners.orders_metadata = false;
   rgw.manners.defaults_type = true;
   rgw.manners.counts_space = false;
+  rgw.manners.any_bytes_in_keys = false;
   rgw.manners.cannot = Cannot();
   return {rgw};
 }

@@ -32,7 +32,7 @@ class ModelTest : public ObjectStoreTest {
 
   // --- random arguments ---
   std::string Key() {
-    static const std::vector<std::string> keys = {"a", "a/", "a/b", "a//b", "ab", "b/1", "b/2", "b/3", "\xff", "z"};
+    const std::vector<std::string> keys = {"a", "a/", "a/b", "a//b", "ab", "b/1", "b/2", "b/3", HighBytes(), "z"};
     return keys[random_.Below(keys.size())];
   }
   std::string Data() {

@@ -319,26 +319,29 @@ TEST_P(ObjectStoreTest, TheSameKeyTwiceInABatch) {
 // --- keys ---
 
 TEST_P(ObjectStoreTest, OddKeysAreKeys) {
-  const std::vector<std::string> keys = {"/",
-                                         "//",
-                                         "a//b",
-                                         "a/",
-                                         "/a",
-                                         ".",
-                                         "..",
-                                         "../x",
-                                         "a/./b",
-                                         " ",
-                                         "a b+c%20d&e=f?g#h",
-                                         "\x01",
-                                         "\xff",
-                                         "\xff\xff\xff",
-                                         "a\xff",
-                                         "grüße/日本語/😀",
-                                         "line\nbreak\r\ttab",
-                                         std::string(kMaxKeyBytes, 'k'),
-                                         std::string(kMaxKeyBytes - 1, 'k') + "l",
-                                         std::string(kMaxKeyBytes, '\xff')};
+  std::vector<std::string> keys = {"/",
+                                   "//",
+                                   "a//b",
+                                   "a/",
+                                   "/a",
+                                   ".",
+                                   "..",
+                                   "../x",
+                                   "a/./b",
+                                   " ",
+                                   "a b+c%20d&e=f?g#h",
+                                   "\x01",
+                                   "\xff",
+                                   "\xff\xff\xff",
+                                   "a\xff",
+                                   "grüße/日本語/😀",
+                                   "line\nbreak\r\ttab",
+                                   std::string(kMaxKeyBytes, 'k'),
+                                   std::string(kMaxKeyBytes - 1, 'k') + "l",
+                                   std::string(kMaxKeyBytes, '\xff')};
+  if (!manners().any_bytes_in_keys) {
+    std::erase_if(keys, [](const std::string& key) { return key.find('\xff') != std::string::npos; });
+  }
   for (const std::string& key : keys) Put(key, "content of " + key);
   for (const std::string& key : keys) {
     EXPECT_EQ(Content(key), "content of " + key);
