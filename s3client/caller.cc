@@ -338,12 +338,10 @@ bool S3Caller::MendClock(const HttpAnswer& answer, const std::string& s3_code, C
   const int64_t change_us = std::abs(offset_us - clock_offset_us_);
   // Without a body (Head) only the times tell.
   if (s3_code != "RequestTimeTooSkewed" && !(s3_code.empty() && change_us > kToleratedSkewUs)) return false;
+  if (change_us <= kUsPerSecond) return false;  // the server's time was signed with already
   state.clock_mended = true;
-  if (change_us > kUsPerSecond) {
-    LogWarning("this machine's clock is ", std::abs(offset_us) / kUsPerSecond, " s ",
-               offset_us > 0 ? "behind" : "before", " the clock of ", endpoint_.host,
-               ": signing with the server's time");
-  }
+  LogWarning("this machine's clock is ", std::abs(offset_us) / kUsPerSecond, " s ", offset_us > 0 ? "behind" : "before",
+             " the clock of ", endpoint_.host, ": signing with the server's time");
   clock_offset_us_ = offset_us;
   return true;
 }

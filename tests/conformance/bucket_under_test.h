@@ -45,7 +45,11 @@ struct StoreManners {
   bool orders_metadata = true;  // as it was given
   bool defaults_type = false;   // an object without a type gets binary/octet-stream
   bool counts_space = true;
-  bool any_bytes_in_keys = true;  // else UTF-8 only
+  bool any_bytes_in_keys = true;              // else UTF-8 only
+  bool drops_unnamed_parts = true;            // Complete need not name all parts that were uploaded
+  bool tells_first_error = true;              // of several that hold, the one that the reference finds first
+  Errc completing_nothing = Errc::kNotFound;  // Complete of an upload that there is not
+  int model_steps = 1500;
   // Tests ("Name", or "Name/Kind" for one kind of bucket) of what the server behind the store cannot do: why.
   std::map<std::string, std::string> cannot;
 };

@@ -24,6 +24,13 @@ const std::map<std::string, std::string>& Cannot() {
   static const std::map<std::string, std::string> cannot = {
       {"ACopyCarriesBytesAndMetadata/RgwSuspended",
        "suspended: deleting the source of a copy empties the copy, and what is then put there is lost"},
+      {"CompareAndSwapLosesNothing/RgwOff", "who loses a race on an unversioned key gets 500: kAmbiguous"},
+      {"CompareAndSwapLosesNothing/RgwSuspended", "who loses a race on an unversioned key gets 500: kAmbiguous"},
+      {"PartsThatAreNotNamedAreDropped", "Complete must name all parts"},
+      {"MarkersStack", "a key whose current version is a marker gets no second one"},
+      {"AVersionMarkerHoldsItsPlaceWhenItsVersionIsGone", "a marker that is gone ends the versions of its key"},
+      {"RandomOperationsAgreeWithTheReference/RgwEnabled", "markers do not stack; suspended, see above"},
+      {"RandomOperationsAgreeWithTheReference/RgwSuspended", "suspended, see above"},
       {"AMadeUpTokenIsRefused", "any continuation token is taken for a key to start after"},
       {"LastModifiedFollowsTheClockAndNeverGoesBack", "the server's clock is not ours to move"},
       {"SpaceCountsCurrentObjects", "S3 does not say how full a bucket is"},
@@ -140,6 +147,10 @@ std::vector<BucketFactory> Factories() {
   rgw.manners.defaults_type = true;
   rgw.manners.counts_space = false;
   rgw.manners.any_bytes_in_keys = false;
+  rgw.manners.drops_unnamed_parts = false;
+  rgw.manners.tells_first_error = false;
+  rgw.manners.completing_nothing = Errc::kAmbiguous;  // it answers 500
+  rgw.manners.model_steps = 300;
   rgw.manners.cannot = Cannot();
   return {rgw};
 }

@@ -113,6 +113,11 @@ TEST(MultipartXml, InitiateCompleteAndCopy) {
   const auto complete = ParseCompleteMultipartUpload(kComplete);
   ASSERT_TRUE(complete.ok()) << complete.error().message;
   EXPECT_EQ(complete->etag, "3858f62230ac3c915f300c664312c11f-9");
+  // As Ceph RGW may say it.
+  const auto silent =
+      ParseCompleteMultipartUpload("<CompleteMultipartUploadResult><ETag></ETag></CompleteMultipartUploadResult>");
+  ASSERT_TRUE(silent.ok()) << silent.error().message;
+  EXPECT_EQ(silent->etag, "");
   for (const auto& copy : {ParseCopyObject(kCopy), ParseCopyPart(kCopyPart)}) {
     ASSERT_TRUE(copy.ok()) << copy.error().message;
     EXPECT_EQ(copy->etag, "9b2cf535f27731c974343645a3985328");
