@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "base/s3wire/xml.h"
 #include "base/s3wire/xml_write.h"
@@ -92,23 +91,29 @@ Result<std::vector<Result<DeleteResult>>> S3StoreImpl::DeleteBatch(const OpConte
   if (items.size() > kMaxBatchDelete) return Error{Errc::kInvalidArgument, "more than 1,000 keys in one delete"};
   std::vector<Result<DeleteResult>> results(items.size(), Error{Errc::kInternal, "not deleted"});
   const bool together_works = traits_.batch_delete && traits_.probed_at_us != 0;
-  std::vector<size_t> together;
-  std::vector<size_t> single;
-  std::set<std::pair<std::string_view, std::string_view>> named;  // twice in one request ends Ceph RGW
+  // A key that is named twice (which, in one request, ends Ceph RGW) is deleted in the order given.
+  std::map<std::string_view, std::vector<size_t>> by_key;
   for (size_t i = 0; i < items.size(); ++i) {
-    const DeleteItem& item = items[i];
-    if (const Status fits = CheckKey(item.key); !fits.ok()) {
-      results[i] = fits.error();
-    } else if (together_works && !item.if_match && NameableInXml(item.key) &&
-               named.emplace(item.key, item.version_id).second) {
-      together.push_back(i);
+    const Status fits = CheckKey(items[i].key);
+    if (fits.ok()) {
+      by_key[items[i].key].push_back(i);
     } else {
-      single.push_back(i);
+      results[i] = fits.error();
+    }
+  }
+  std::vector<size_t> together;
+  std::vector<std::vector<size_t>> apart;
+  for (auto& [key, indices] : by_key) {
+    const bool plain = indices.size() == 1 && !items[indices[0]].if_match && NameableInXml(key);
+    if (together_works && plain) {
+      together.push_back(indices[0]);
+    } else {
+      apart.push_back(std::move(indices));
     }
   }
   if (!together.empty()) RETURN_IF_ERROR(DeleteTogether(ctx, items, together, results));
-  RETURN_IF_ERROR(RunParallel(single.size(), kDeletesAtOnce, [&](size_t n) -> Status {
-    results[single[n]] = DeleteOne(ctx, items[single[n]]);
+  RETURN_IF_ERROR(RunParallel(apart.size(), kDeletesAtOnce, [&](size_t n) -> Status {
+    for (const size_t index : apart[n]) results[index] = DeleteOne(ctx, items[index]);
     return {};
   }));
   return results;

@@ -99,6 +99,8 @@ class S3StoreImpl final : public S3Store {
                                   const SendPart& send);
   Result<PutResult> SendComplete(const OpContext& ctx, std::string_view key, std::string_view upload_id,
                                  std::span<const UploadedPart> parts, const Conditions& conditions, Asked asked);
+  Result<std::vector<MultipartUpload>> ListUploads(const OpContext& ctx, std::string_view prefix,
+                                                   const std::string& encoding);
   Result<PutResult> LearnEtag(const OpContext& ctx, std::string_view key, std::span<const UploadedPart> parts,
                               PutResult result);
 

@@ -44,8 +44,8 @@ Result<ListVersionsPage> ParseListVersions(std::string_view xml);
 
 // CreateMultipartUpload: the upload id.
 Result<std::string> ParseInitiateMultipartUpload(std::string_view xml);
-// CompleteMultipartUpload: the ETag, which Ceph RGW may leave empty (Head tells it); the version id is in a header, the time nowhere. The outcome of the upload is in
-// this document, not in the status: S3 sends 200 before it begins.
+// CompleteMultipartUpload: the ETag, which Ceph RGW may leave empty (Head tells it); the version id is in a header, the
+// time nowhere. The outcome of the upload is in this document, not in the status: S3 sends 200 before it begins.
 Result<PutResult> ParseCompleteMultipartUpload(std::string_view xml);
 // CopyObject and UploadPartCopy: ETag and time. As with Complete, a 200 may hold an error.
 Result<PutResult> ParseCopyObject(std::string_view xml);

@@ -296,7 +296,9 @@ class ModelTest : public ObjectStoreTest {
       const std::string data = Data();
       const ByteRange range{random_.Below(3000), random_.Below(20'000)};
       StringBody body(data);
-      const bool copied = random_.OneIn(2);
+      // A range of an empty source may leave a part behind even though it is refused, which Complete then must name.
+      const auto head = reference_.Head(ctx_, source, {});
+      const bool copied = random_.OneIn(2) && (manners().drops_unnamed_parts || !head.ok() || head->size_bytes > 0);
       const auto a = copied ? store().UploadPartCopy(ctx_, key, *mine, number, {source, "", {}, range})
                             : store().UploadPart(ctx_, key, *mine, number, body);
       const auto b = copied ? reference_.UploadPartCopy(ctx_, key, *theirs, number, {source, "", {}, range})
