@@ -190,7 +190,8 @@ Status FileData::Fetch(const OpContext& ctx, const InodeRecord& record, ByteRang
   const Origin& origin = *record.origin;
   GetOptions options;
   if (origin.HasOwnVersion()) options.version.version_id = origin.version_id;
-  options.range = range;
+  // A whole object can be verified on its way, a part of it cannot.
+  if (range.offset > 0 || range.length < origin.size) options.range = range;
   options.if_match = origin.etag;
   auto got = core_.store.Get(ctx, origin.key, options, sink);
   // P3: another version must never be mixed in.
