@@ -1,8 +1,8 @@
 // POSIX attributes in the user metadata of objects. Written in two dialects at once, that of s3fs (decimal mode,
 // seconds with a fraction) and that of the AWS file services (octal permissions, nanoseconds with "ns"); read in these
-// and in those of geesefs, rclone, gcsfuse, s3sync and Google's POSIX preservation, in this order where they contradict
-// each other. Extended attributes are those of s3fs; geesefs and goofys keep each as user metadata of its own, which
-// cannot be told from anybody else's and stays as it is. docs/FORMATS.md, "Object metadata".
+// and in those of geesefs, rclone, gcsfuse, s3sync, Google's POSIX preservation and s3cmd, in this order where they
+// contradict each other. Extended attributes are those of s3fs; geesefs and goofys keep each as user metadata of its
+// own, which cannot be told from anybody else's and stays as it is. docs/FORMATS.md, "Object metadata".
 #pragma once
 
 #include <cstdint>
@@ -36,6 +36,9 @@ PosixMetadata DecodeMetadata(const UserMetadata& metadata, const ContentHeaders&
 void EncodeMetadata(const PosixMetadata& posix, UserMetadata& metadata);
 // True for the names that EncodeMetadata replaces.
 bool IsPosixMetadataName(std::string_view name);
+
+// Takes out what other programs say of an object's bytes (rclone's and s3cmd's MD5): for new bytes it would be wrong.
+void DropContentMetadata(UserMetadata& metadata);
 
 // S_IFREG, S_IFDIR, S_IFLNK, … of an object. Metadata is believed only where it hides nothing: an object with a body is
 // a file (or a symbolic link, if the body can be a target), a link without a target is a file.

@@ -209,6 +209,7 @@ Status WriteBack::MoveOrigin(const Step& step, const Outcome& outcome, Transacti
   Origin origin{step.key, outcome.put.etag, outcome.put.version_id, outcome.size, 0, outcome.put.last_modified_us,
                 false};
   const bool same_content = record.content_generation == step.content_generation;
+  if (step.kind == Kind::kPutContent) DropContentMetadata(record.foreign_metadata);
   if (step.kind == Kind::kPutContent && same_content) {
     origin.limit = outcome.size;
     // W4: only generations up to the step's own become clean.

@@ -48,6 +48,7 @@ class UploadHold {
 UserMetadata WriteBack::MetadataFor(const Step& step) const {
   const InodeRecord& record = step.record;
   UserMetadata metadata = record.foreign_metadata;
+  if (step.kind == Kind::kPutContent) DropContentMetadata(metadata);
   if (core_.options.posix_metadata) {
     PosixMetadata posix;
     posix.mode = record.mode;

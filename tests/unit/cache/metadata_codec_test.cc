@@ -34,6 +34,26 @@ std::optional<uint32_t> ModeOf(const char* name, const char* value) {
 
 // --- one test for each writer ---
 
+TEST(MetadataCodecTest, ReadsTheAttributesOfS3cmd) {
+  const PosixMetadata posix = DecodeMetadata(
+      {{"s3cmd-attrs", "atime:1/ctime:2/gid:30/gname:x/md5:0/mode:33152/mtime:981173106/uid:31/uname:y"}}, {}, "f", 1);
+  EXPECT_EQ(posix.mode, 0100600U);
+  EXPECT_EQ(posix.uid, 31U);
+  EXPECT_EQ(posix.gid, 30U);
+  EXPECT_EQ(posix.mtime_ns, 981'173'106'000'000'000);
+  for (const char* broken : {"", "/", ":", "mode", "mode:", "mode:x/uid", "xmode:1/uids:2"}) {
+    const PosixMetadata none = DecodeMetadata({{"s3cmd-attrs", broken}}, {}, "f", 1);
+    EXPECT_FALSE(none.mode) << broken;
+    EXPECT_FALSE(none.uid) << broken;
+  }
+}
+
+TEST(MetadataCodecTest, NewBytesLoseWhatOthersSaidOfTheOldOnes) {
+  UserMetadata metadata{{"md5chksum", "x"}, {"color", "blue"}, {"S3cmd-Attrs", "md5:0"}};
+  DropContentMetadata(metadata);
+  EXPECT_EQ(metadata, (UserMetadata{{"color", "blue"}}));
+}
+
 TEST(MetadataCodecTest, S3fs) {
   const auto posix = Decode({{"uid", "1000"},
                              {"gid", "100"},
