@@ -84,7 +84,8 @@ Result<OpenedBucket> OpenBucket(const Source& source, const S3Settings& settings
   if (source.kind == Source::Kind::kS3) {
     FileSystem& files = PosixFileSystem();
     ASSIGN_OR_RETURN(const S3Settings resolved, ResolveS3(settings, files, s3client::ProcessEnvironment()));
-    ASSIGN_OR_RETURN(opened.s3, S3Connection::Open(source, resolved, /*read_only=*/true, files, CommandMetrics(), ""));
+    ASSIGN_OR_RETURN(opened.s3,
+                     S3Connection::Open(source, resolved, S3Connection::Use::kBriefly, files, CommandMetrics(), ""));
     return opened;
   }
   if (!source.store_exists) return Error{Errc::kNotFound, StrCat("there is no store in ", source.directory)};
@@ -114,8 +115,9 @@ Status Mount::Connect(const Source& source) {
   FileSystem& files = PosixFileSystem();
   const std::string path = settings_.cache_directory + "/SERVER";
   const auto known = ReadFile(files, path);
-  ASSIGN_OR_RETURN(opened_.s3, S3Connection::Open(source, settings_.s3, settings_.read_only, files, metrics_,
-                                                  known.ok() ? *known : ""));
+  const auto use = settings_.read_only ? S3Connection::Use::kReadOnly : S3Connection::Use::kMount;
+  ASSIGN_OR_RETURN(opened_.s3,
+                   S3Connection::Open(source, settings_.s3, use, files, metrics_, known.ok() ? *known : ""));
   return {};
 }
 

@@ -36,7 +36,7 @@ Result<std::string> ReadCustomerKey(FileSystem& files, const std::string& path) 
   return decoded;
 }
 
-Result<s3client::S3Options> StoreOptions(const Source& source, const S3Settings& settings, bool read_only,
+Result<s3client::S3Options> StoreOptions(const Source& source, const S3Settings& settings, S3Connection::Use use,
                                          FileSystem& files) {
   using s3client::Addressing;
   using s3client::ServerSideEncryption;
@@ -46,7 +46,8 @@ Result<s3client::S3Options> StoreOptions(const Source& source, const S3Settings&
   options.region = settings.region;
   if (settings.addressing == "path") options.addressing = Addressing::kPath;
   if (settings.addressing == "virtual") options.addressing = Addressing::kVirtualHost;
-  options.read_only = read_only;
+  options.read_only = use == S3Connection::Use::kReadOnly;
+  options.probe = use == S3Connection::Use::kMount;
   if (settings.encryption == "s3") options.encryption = ServerSideEncryption::kS3;
   if (settings.encryption == "kms") options.encryption = ServerSideEncryption::kKms;
   options.kms_key_id = settings.kms_key_id;
@@ -89,9 +90,8 @@ Result<S3Settings> ResolveS3(const S3Settings& settings, FileSystem& files, cons
   return resolved;
 }
 
-Result<std::unique_ptr<S3Connection>> S3Connection::Open(const Source& source, const S3Settings& settings,
-                                                         bool read_only, FileSystem& files, Metrics& metrics,
-                                                         std::string_view known) {
+Result<std::unique_ptr<S3Connection>> S3Connection::Open(const Source& source, const S3Settings& settings, Use use,
+                                                         FileSystem& files, Metrics& metrics, std::string_view known) {
   std::unique_ptr<S3Connection> connection(new S3Connection);
   connection->endpoint_ = settings.endpoint;
   s3client::HttpOptions http;
@@ -106,7 +106,7 @@ Result<std::unique_ptr<S3Connection>> S3Connection::Open(const Source& source, c
   from.region = settings.region;
   connection->credentials_ = s3client::NewCredentialsProvider(from, files, SystemClock(), *connection->transport_,
                                                               s3client::ProcessEnvironment());
-  ASSIGN_OR_RETURN(const auto options, StoreOptions(source, settings, read_only, files));
+  ASSIGN_OR_RETURN(const auto options, StoreOptions(source, settings, use, files));
   OpContext ctx;
   ctx.deadline_ns = ctx.NowNs() + std::min(kOpenTimeoutNs, settings.timeout_ns);
   ASSIGN_OR_RETURN(connection->store_,

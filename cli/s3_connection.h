@@ -28,7 +28,12 @@ class S3Connection {
  public:
   // `settings` from ResolveS3. `known`: what ServerText gave for this bucket before; empty or of no use: the server is
   // tried out anew. Errors as S3Store::Open; their messages say what to do.
-  static Result<std::unique_ptr<S3Connection>> Open(const Source& source, const S3Settings& settings, bool read_only,
+  enum class Use : uint8_t {
+    kReadOnly,
+    kBriefly,  // a few requests: it is not worth finding out what the server can do
+    kMount,
+  };
+  static Result<std::unique_ptr<S3Connection>> Open(const Source& source, const S3Settings& settings, Use use,
                                                     FileSystem& files, Metrics& metrics, std::string_view known);
 
   ObjectStore& bucket() { return *store_; }

@@ -32,6 +32,7 @@ struct S3Options {
   std::string region;                         // empty: us-east-1, or what the server says
   Addressing addressing = Addressing::kAuto;  // virtual host on AWS where the name allows it, path elsewhere
   bool read_only = false;                     // sends no mutation, so probes nothing
+  bool probe = true;                          // false: nothing is found out, so nothing is relied on
   ServerSideEncryption encryption = ServerSideEncryption::kNone;
   std::string kms_key_id;    // empty: the bucket's default key
   std::string customer_key;  // 32 bytes, for kCustomerKey; https only, but for loopback

@@ -102,16 +102,21 @@ Result<std::vector<Result<DeleteResult>>> S3StoreImpl::DeleteBatch(const OpConte
     }
   }
   std::vector<size_t> together;
+  std::vector<size_t> together_if;
   std::vector<std::vector<size_t>> apart;
   for (auto& [key, indices] : by_key) {
-    const bool plain = indices.size() == 1 && !items[indices[0]].if_match && NameableInXml(key);
-    if (together_works && plain) {
+    const DeleteItem& item = items[indices[0]];
+    const bool plain = together_works && indices.size() == 1 && NameableInXml(key);
+    if (plain && !item.if_match) {
       together.push_back(indices[0]);
+    } else if (plain && item.version_id.empty()) {
+      together_if.push_back(indices[0]);
     } else {
       apart.push_back(std::move(indices));
     }
   }
   if (!together.empty()) RETURN_IF_ERROR(DeleteTogether(ctx, items, together, results));
+  if (!together_if.empty()) RETURN_IF_ERROR(DeleteManyIf(ctx, items, together_if, results));
   RETURN_IF_ERROR(RunParallel(apart.size(), kDeletesAtOnce, [&](size_t n) -> Status {
     for (const size_t index : apart[n]) results[index] = DeleteOne(ctx, items[index]);
     return {};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -125,6 +126,14 @@ class S3StoreImpl final : public S3Store {
   // --- delete ---
   Result<DeleteResult> DeleteOne(const OpContext& ctx, const DeleteItem& item);
   Result<DeleteResult> SendDelete(const OpContext& ctx, const DeleteItem& item, bool with_condition);
+  // Under conditions that the server does not check; `chosen` in key order, no key twice (s3_store_delete_batch.cc).
+  Status DeleteManyIf(const OpContext& ctx, std::span<const DeleteItem> items, const std::vector<size_t>& chosen,
+                      std::vector<Result<DeleteResult>>& results);
+  // key -> ETag from the first to the last of the chosen keys, or up to `*known_to`: beyond it are too many others.
+  Result<std::map<std::string, std::string>> CurrentEtags(const OpContext& ctx, std::span<const DeleteItem> items,
+                                                          const std::vector<size_t>& chosen, std::string* known_to);
+  Status CheckMarkers(const OpContext& ctx, std::span<const DeleteItem> items, const std::vector<size_t>& deleted,
+                      std::vector<Result<DeleteResult>>& results);
   Status DeleteTogether(const OpContext& ctx, std::span<const DeleteItem> items, const std::vector<size_t>& chosen,
                         std::vector<Result<DeleteResult>>& results);
 

@@ -71,7 +71,7 @@ Result<std::unique_ptr<S3Store>> S3Store::Open(const OpContext& ctx, HttpTranspo
   const bool still_true = known && (!*versioning || known->versioning == **versioning);
   if (still_true) {
     traits = *known;
-  } else if (!options.read_only) {
+  } else if (!options.read_only && options.probe) {
     auto probed = ProbeServer(ctx, caller, random, chosen, *versioning);
     if (!probed.ok()) return std::move(probed).error().With(StrCat(where, ": finding out what it can do"));
     traits = *probed;
