@@ -48,7 +48,7 @@ struct S3Options {
 
 class S3Store : public ObjectStore {
  public:
-  // Asks for the bucket's region, versioning, and, unless `known` says it already, what the server can do (two dozen
+  // Asks for the bucket's region, versioning, and, unless `known` says it already, what the server can do (some forty
   // small requests under the key prefix ".pailfs/probe-", removed again). References must outlive the store. Errors
   // name what is wrong and what to do: kNotFound (no such bucket), kAccessDenied (key, secret, clock, permission to
   // list: which), kInvalidArgument (endpoint, region), kUnavailable (down, TLS, not S3).
