@@ -134,7 +134,8 @@ struct PutOptions {
 struct PutResult {
   std::string etag;
   std::string version_id;
-  int64_t last_modified_us = 0;  // 0 where the store does not say: S3 does so for copies only
+  // S3 says it for copies only; else about then, the whole second of the answer. 0: not known at all.
+  int64_t last_modified_us = 0;
 };
 
 enum class MetadataDirective : uint8_t { kCopy, kReplace };

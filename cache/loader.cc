@@ -205,10 +205,10 @@ bool Loader::IsSameObject(const InodeRecord& record, const Found& found) {
   return coarse && std::abs(known_us - now_us) < 2 * kSecondUs;
 }
 
-// An object of ours whose time the store did not tell when it was written.
-bool Loader::LacksTime(const InodeRecord& record, const Found& found) {
-  return found.has_object && record.origin && record.origin->last_modified_us == 0 &&
-         found.info.last_modified_us != 0 && (!found.is_directory || found.marker_known);
+// An object of ours whose time was known about only when it was written.
+bool Loader::TellsTime(const InodeRecord& record, const Found& found) {
+  return found.has_object && record.origin && record.origin->last_modified_us != found.info.last_modified_us &&
+         (!found.is_directory || found.marker_known);
 }
 
 // Attributes only: the inode stays, and so do its cached bytes.
@@ -241,7 +241,7 @@ Result<bool> Loader::KeepEntry(const InodePtr& dir, const Dentry& known, const F
     if (!stored) return false;
     const InodeRecord& record = stored->record;
     const bool same = record.IsDirectory() == found.is_directory && !stored->in_meta && known.current &&
-                      IsSameObject(record, found) && !LacksTime(record, found) &&
+                      IsSameObject(record, found) && !TellsTime(record, found) &&
                       (found.is_directory || (record.origin && record.origin->key == found.info.key &&
                                               record.origin->size == found.info.size_bytes));
     if (same) return true;
@@ -262,7 +262,7 @@ Result<bool> Loader::KeepEntry(const InodePtr& dir, const Dentry& known, const F
     RETURN_IF_ERROR(Update(inode, found, dir->ino, txn));
     changed->push_back({dir->ino, known.name, known.ino});
   }
-  if (LacksTime(record, found)) {
+  if (TellsTime(record, found)) {
     record.origin->last_modified_us = found.info.last_modified_us;
     core_.Save(inode, txn);
   }

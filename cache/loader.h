@@ -105,7 +105,7 @@ class Loader {
   InodeRecord DirectoryRecord(const Found& found, Ino ino, Ino parent) const;
   // True when the object is the one that the record was made of, as far as a listing shows.
   static bool IsSameObject(const InodeRecord& record, const Found& found);
-  static bool LacksTime(const InodeRecord& record, const Found& found);
+  static bool TellsTime(const InodeRecord& record, const Found& found);
   Status Update(Inode& inode, const Found& found, Ino parent, Transaction& txn) REQUIRES(core_.mu);
   // A clean name meets what the bucket has now. False: it made room for a new entry.
   Result<bool> KeepEntry(const InodePtr& dir, const Dentry& known, const Found& found, std::vector<Changed>* changed,

@@ -43,7 +43,7 @@ class HttpReceiver {
 
 // How an exchange ended.
 struct HttpExchange {
-  // Whether the server may have got the request: some of it was sent. What is not sent has certainly not happened.
+  // Whether the server may have got the request: all of it was sent. What is not whole has certainly not happened.
   bool sent = false;
   // An error: no whole answer came. kUnavailable (name not found, refused, reset, TLS, answer cut short, stalled),
   // kTimedOut and kCancelled (the OpContext), kCorrupt (not HTTP), kTooLarge (HttpAnswer::body over kMaxHttpBodyBytes),

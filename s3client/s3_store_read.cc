@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/s3wire/dates.h"
 #include "base/s3wire/xml.h"
 #include "base/str.h"
 #include "s3client/get_receiver.h"
@@ -113,6 +114,10 @@ PutResult S3StoreImpl::PutResultOf(const HttpAnswer& answer) const {
   if (const std::string* etag = answer.Find("etag")) result.etag = Unquoted(*etag);
   if (const std::string* id = answer.Find("x-amz-version-id")) result.version_id = VersionIdOf(*id);
   if (result.version_id.empty() && traits_.versioning == VersioningState::kSuspended) result.version_id = "null";
+  if (const std::string* date = answer.Find("date")) {
+    const auto time_us = s3wire::ParseHttpDate(*date);
+    if (time_us.ok()) result.last_modified_us = *time_us;
+  }
   return result;
 }
 
