@@ -12,6 +12,7 @@ test_packages=(
   libgtest-dev libgmock-dev clang-format-14 python3 git rsync tar fio attr acl sqlite3 vim make
   util-linux findutils procps libboost-dev
   radosgw ceph-mon ceph-osd ceph-common libeatmydata1
+  awscli python3-boto3 s3cmd rclone s3fs
 )
 
 # missing_packages NAME…: those that are not installed, one a line.
