@@ -97,6 +97,8 @@ Result<std::unique_ptr<S3Connection>> S3Connection::Open(const Source& source, c
   s3client::HttpOptions http;
   http.ca_file = settings.ca_file;
   http.max_idle_connections = static_cast<size_t>(settings.connections);
+  http.connect_timeout_ns = std::min(http.connect_timeout_ns, settings.timeout_ns);
+  http.stall_timeout_ns = std::min(http.stall_timeout_ns, settings.timeout_ns);
   connection->transport_ = s3client::NewCurlTransport(http);
   s3client::CredentialsOptions from;
   from.anonymous = settings.anonymous;

@@ -147,7 +147,9 @@ Result<HttpAnswer> S3Caller::Call(const OpContext& ctx, S3Request& request, S3Fa
     retries_.Add();
     if (attempt.next == Attempt::Next::kAtOnce) continue;
     if (request.receiver != nullptr && request.receiver->TakeProgress()) state.policy.NoteProgress(ctx.NowNs());
-    if (CarriesBytes(request)) state.policy.Excuse(ctx.NowNs() - began_ns);
+    // How long bytes were sent is not known; what counts is no more than a server may be silent.
+    if (request.body != nullptr)
+      state.policy.Excuse(std::max<int64_t>(0, ctx.NowNs() - began_ns - options_.timeout_ns));
     const auto delay_ns = state.policy.NextDelayNs(ctx.NowNs(), attempt.retry_after_ns);
     if (!delay_ns) return final_error(attempt.error, in_doubt);
     LogDebug(request.method, " ", request.key, ": ", attempt.error.message, "; once more");

@@ -208,7 +208,8 @@ class Exchange {
         return {Errc::kInvalidArgument,
                 StrCat("the file of certificate authorities cannot be used: ", options_.ca_file)};
       case CURLE_PEER_FAILED_VERIFICATION:
-        return {Errc::kUnavailable, StrCat("the server's certificate is not trusted: ", text)};
+        return {Errc::kUnavailable, StrCat("the server's certificate is not trusted: ", text,
+                                           " (certificates to trust: the option ca_file=FILE, or AWS_CA_BUNDLE)")};
       case CURLE_SSL_CONNECT_ERROR:
         if (text.find("wrong version number") != std::string::npos) {
           return {Errc::kUnavailable, StrCat("the server does not speak TLS (is it http://, not https://?): ", text)};

@@ -121,16 +121,17 @@ Status S3StoreImpl::CheckMarkers(const OpContext& ctx, std::span<const DeleteIte
   request.prefix = CommonPrefix(unseen.begin()->first, unseen.rbegin()->first);
   request.key_marker = Before(unseen.begin()->first);
   const size_t most_pages = 2 * MostPages(deleted.size());
-  std::optional<size_t> below_marker;  // the version before was this one's marker
+  constexpr size_t kNone = SIZE_MAX;
+  size_t below_marker = kNone;  // the version before was this one's marker
   for (size_t page_number = 0; page_number < most_pages && !unseen.empty(); ++page_number) {
     const auto page = ListVersions(ctx, request);
     if (!page.ok()) break;  // then one by one
     for (const ObjectInfo& version : page->versions) {
-      if (below_marker) {
-        const bool same_key = version.key == items[*below_marker].key;
-        judge(*below_marker, same_key ? std::optional(version) : std::nullopt);
-        unseen.erase(items[*below_marker].key);
-        below_marker.reset();
+      if (below_marker != kNone) {
+        const bool same_key = version.key == items[below_marker].key;
+        judge(below_marker, same_key ? std::optional(version) : std::nullopt);
+        unseen.erase(items[below_marker].key);
+        below_marker = kNone;
       }
       const auto found = unseen.find(version.key);
       if (found != unseen.end() && version.version_id == results[found->second]->version_id) {
@@ -138,7 +139,7 @@ Status S3StoreImpl::CheckMarkers(const OpContext& ctx, std::span<const DeleteIte
       }
     }
     if (!page->truncated) {
-      if (below_marker) unseen.erase(items[*below_marker].key);
+      if (below_marker != kNone) unseen.erase(items[below_marker].key);
       break;
     }
     request.key_marker = page->next_key_marker;

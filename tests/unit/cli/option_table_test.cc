@@ -75,8 +75,10 @@ TEST(OptionTableTest, AppliesEachOptionOfS3) {
   EXPECT_EQ(s.timeout_ns, 5'000'000'000);
   EXPECT_EQ(s.connections, 7);
   EXPECT_EQ(Applied("addressing=path,addressing=auto").s3.addressing, "");
-  for (const char* wrong : {"endpoint=s3.example", "addressing=host", "sse=aes", "timeout=1ms", "connections=0",
-                            "connections=many", "region="}) {
+  EXPECT_EQ(Applied("endpoint=http://[::1]:9000/path").s3.endpoint, "http://[::1]:9000/path");
+  for (const char* wrong : {"endpoint=s3.example", "endpoint=http://", "endpoint=https:///x", "endpoint=http://h:99999",
+                            "endpoint=http://h:", "endpoint=http://:80", "endpoint=http://[::1", "addressing=host",
+                            "sse=aes", "timeout=1ms", "connections=0", "connections=many", "region="}) {
     EXPECT_NE(Refusal(wrong), "accepted") << wrong;
   }
 }
