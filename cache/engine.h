@@ -76,7 +76,7 @@ class Engine : public MountCache {
  private:
   // --- names.cc ---
   Status CheckName(Ino parent, std::string_view name) const;
-  static Status CheckNewName(std::string_view name);
+  Status CheckNewName(std::string_view name) const;
   Status CheckWritable() const;
   Result<InodePtr> Directory(Ino ino) EXCLUDES(core_.mu);
   Result<InodePtr> InodeOf(Ino ino) EXCLUDES(core_.mu);

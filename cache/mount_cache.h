@@ -118,6 +118,7 @@ struct MountOptions {
   std::optional<int64_t> ttl_ns;
   bool posix_metadata = true;  // off: modes and owners neither read nor written
   bool read_only = false;
+  bool utf8_names = false;      // the bucket's keys are UTF-8: no other name can be given
   std::optional<uint32_t> uid;  // overrides for everything shown
   std::optional<uint32_t> gid;
   uint32_t default_uid = 0;  // of objects without metadata

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "cache/engine.h"
 #include "cache/key_names.h"
 #include "cache/posix_acl.h"
@@ -28,8 +29,11 @@ Status Engine::CheckName(Ino parent, std::string_view name) const {
   return {};
 }
 
-// Names that only show odd keys of the bucket.
-Status Engine::CheckNewName(std::string_view name) {
+// Names that only show odd keys of the bucket, or that no key can have.
+Status Engine::CheckNewName(std::string_view name) const {
+  if (core_.options.utf8_names && !IsUtf8(name)) {
+    return Error{Errc::kInvalidArgument, "the names of a bucket on an S3 server are UTF-8"};
+  }
   if (!IsReservedName(name)) return {};
   return Error{Errc::kNotPermitted, "names that begin with %pailfs- stand for keys that have no name of their own"};
 }

@@ -57,7 +57,10 @@ cache::MountOptions CacheOptions(const Source& source, const MountSettings& sett
   options.prefix = source.Prefix();
   options.size_limit_bytes = settings.cache_size_bytes;
   options.writeback_delay_ns = settings.writeback_delay_ns;
-  if (source.kind == Source::Kind::kS3) options.ttl_ns = settings.ttl_ns.value_or(kRemoteTtlNs);
+  if (source.kind == Source::Kind::kS3) {
+    options.ttl_ns = settings.ttl_ns.value_or(kRemoteTtlNs);
+    options.utf8_names = true;
+  }
   options.fsync_to_bucket = settings.fsync_to_bucket;
   options.posix_metadata = settings.posix_metadata;
   options.read_only = settings.read_only;

@@ -308,6 +308,17 @@ TEST_P(SharedBucketTest, ASymbolicLinkIsKnownByItsMetadata) {
   EXPECT_EQ(cache_->ReadLink(cache_.ctx(), found->ino).value(), "target");
 }
 
+TEST_P(SharedBucketTest, NamesThatAreNotUtf8CanBeRefused) {
+  cache_.options().utf8_names = true;
+  cache_.Reopen();
+  for (const char* wrong : {"a\xff", "\xc0\xaf", "\xed\xa0\x80", "\xe2\x82"}) {
+    EXPECT_TRUE(cache_.WriteFile(wrong, "x").Is(Errc::kInvalidArgument));
+    EXPECT_TRUE(cache_.MakeDirectory(wrong).Is(Errc::kInvalidArgument));
+  }
+  ASSERT_OK(cache_.WriteFile("\xe2\x82\xac \xf0\x9f\x98\x80", "x"));
+  EXPECT_TRUE(cache_.Rename("\xe2\x82\xac \xf0\x9f\x98\x80", "b\xff").Is(Errc::kInvalidArgument));
+}
+
 TEST_P(SharedBucketTest, NewFilesInANewDirectoryCostOnePutEach) {
   ASSERT_OK(cache_.MakeDirectory("d"));
   const int64_t lists = cache_.Requests("list");
