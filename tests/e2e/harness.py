@@ -1,8 +1,10 @@
 """Mounts pailfs in a temporary directory for one test, and compares trees.
 
 Environment: PAILFS, the program; PAILFS_FILL_STORE, tests/e2e/fill_store.cc's program; PAILFS_PLAIN=1: use a plain directory
-instead of a mount, for developing the tests themselves. Everything made is removed again: mounts, processes, files.
+instead of a mount, for developing the tests themselves; PAILFS_E2E_SERVER=rgw: mount buckets of the S3 server of
+tests/servers/rgw_fixture instead of stores. Everything made is removed again: mounts, processes, files, buckets.
 """
+import collections
 import hashlib
 import json
 import os
@@ -21,10 +23,16 @@ SOURCE_ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAILFS = os.environ.get("PAILFS", str(SOURCE_ROOT / "build" / "pailfs"))
 FILL_STORE = os.environ.get("PAILFS_FILL_STORE", str(SOURCE_ROOT / "build" / "tests" / "e2e" / "fill_store"))
 PLAIN = os.environ.get("PAILFS_PLAIN") == "1"
+REMOTE = os.environ.get("PAILFS_E2E_SERVER") == "rgw"
+LONG = os.environ.get("PAILFS_LONG") == "1"
 BLOCK = 128 << 10  # of the cache's bitmaps
 COMMAND_TIMEOUT = 600
 
+if REMOTE:
+    import remote  # needs python3-boto3
+
 needs_mount = unittest.skipIf(PLAIN, "needs a real mount")
+store_only = unittest.skipIf(REMOTE, "is about the embedded store")
 
 
 def run(*command, check=True, timeout=COMMAND_TIMEOUT, **options):
@@ -74,15 +82,17 @@ def memory_kib(pid, field="VmRSS"):
 
 
 class Mount:
-    """One source, its cache and its mount point; mounted or not."""
+    """One source, its cache and its mount point; mounted or not. The source is a store, or the bucket that is given."""
 
-    def __init__(self, directory, name="files", cache_name="cache", options=()):
+    def __init__(self, directory, name="files", cache_name="cache", options=(), bucket=None, mountpoint="mnt"):
         self.directory = pathlib.Path(directory)
-        self.store = self.directory / "store"
-        self.source = f"store:{self.store}/{name}"
+        self.bucket = bucket
+        self.store = None if bucket else self.directory / "store"
+        self.source = f"s3://{bucket.name}" if bucket else f"store:{self.store}/{name}"
         self.cache = self.directory / cache_name
-        self.path = self.directory / "mnt"
+        self.path = self.directory / mountpoint
         self.options = list(options)
+        self.environment = None
         self.foreground = None
         self.pid = None
 
@@ -93,13 +103,14 @@ class Mount:
         options = ",".join([f"cache={self.cache}", *self.options, *more_options])
         command = [PAILFS, "mount", self.source, str(self.path), "-o", options]
         if not foreground:
-            done = run(*command, check=check)
+            done = run(*command, check=check, env=self.environment)
             if done.returncode == 0:
                 self.pid = self.status()["pid"]
             return done
         log = open(self.directory / "daemon.log", "ab")
         with log:
-            self.foreground = subprocess.Popen([*command, "-f"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.foreground = subprocess.Popen([*command, "-f"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                               env=self.environment)
         self.pid = self.foreground.pid
         wait_until(lambda: is_mounted(self.path) or self.foreground.poll() is not None, "the mount appears", 120)
         if self.foreground.poll() is not None:
@@ -169,24 +180,30 @@ class Mount:
             os.kill(pid, signal.SIGKILL)
             self._gone()
 
-    # --- what is in the bucket; the store must not be in use ---
+    def counters(self):
+        return collections.Counter(self.status()["counters"])
+
+    # --- what is in the bucket; a store must not be in use ---
 
     def objects(self):
         """{key: size} of the bucket."""
+        if self.bucket:
+            return self.bucket.objects()
         listed = json.loads(pailfs("object", "ls", "--recursive", "--json", self.source).stdout)
         return {entry["key"]: entry.get("size") for entry in listed}
 
     def check_store(self, level="data"):
-        if not PLAIN:
+        if self.store and not PLAIN:
             pailfs("store", "check", self.store, "--level", level)
 
 
 class MountTest(unittest.TestCase):
-    """A test with a fresh store mounted at self.root."""
+    """A test with a fresh store, or bucket, mounted at self.root."""
 
     options = ()
     foreground = False
     mount_at_start = True
+    versioned = True
 
     def setUp(self):
         parent = os.environ.get("TMPDIR", "/var/tmp")
@@ -194,7 +211,11 @@ class MountTest(unittest.TestCase):
         begin = time.monotonic()
         self.addCleanup(lambda: print(f"[{time.monotonic() - begin:.1f} s] ", end="", file=sys.stderr))
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
-        self.mount = Mount(self.directory, options=self.options)
+        self.bucket = None
+        if REMOTE:
+            self.bucket = remote.Bucket(versioned=self.versioned)
+            self.addCleanup(self.bucket.remove)
+        self.mount = Mount(self.directory, options=self.options, bucket=self.bucket)
         self.addCleanup(self.mount.clean_up)
         self.root = self.mount.path
         if self.mount_at_start:

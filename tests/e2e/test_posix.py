@@ -35,12 +35,13 @@ class Posix(MountTest):
         self.mount.flush()
         self.mount.remount(empty_cache=True)
 
-    def test_sparse_file_of_5_gib(self):
+    def test_large_sparse_file(self):
         file = self.root / "sparse"
-        size = 5 << 30
+        size = (5 << 30) if harness.LONG or not harness.REMOTE else (320 << 20)  # over HTTP the holes are sent as zeros
+        middle = size * 3 // 5
         with open(file, "wb") as out:
             out.write(b"head")
-            out.seek(3 << 30)
+            out.seek(middle)
             out.write(b"middle")
             out.truncate(size)
         self.assertLess(os.stat(file).st_blocks * 512, 64 << 20)
@@ -49,7 +50,7 @@ class Posix(MountTest):
             self.assertEqual(os.stat(file).st_size, size)
             with open(file, "rb") as back:
                 self.assertEqual(back.read(8), b"head\0\0\0\0")
-                back.seek((3 << 30) - 2)
+                back.seek(middle - 2)
                 self.assertEqual(back.read(10), b"\0\0middle\0\0")
                 back.seek(size - 4)
                 self.assertEqual(back.read(10), b"\0\0\0\0")
@@ -57,8 +58,8 @@ class Posix(MountTest):
         check()
         self.flush_and_empty_cache()
         check()
-        self.mount.umount()
-        if not harness.PLAIN:
+        if self.mount.store and not harness.PLAIN:
+            self.mount.umount()
             used = int(run("du", "-s", "--block-size=1", self.mount.store).stdout.split()[0])
             self.assertLess(used, 256 << 20, "the holes take room in the store")
             self.mount.mount()
