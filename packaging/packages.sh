@@ -10,8 +10,8 @@ build_packages=(
 # To run the whole suite.
 test_packages=(
   libgtest-dev libgmock-dev clang-format-14 python3 git rsync tar fio attr acl sqlite3 vim make
-  util-linux findutils procps libboost-dev
-  radosgw ceph-mon ceph-osd ceph-common libeatmydata1
+  util-linux findutils procps
+  radosgw ceph-mon ceph-osd ceph-common libeatmydata1 openssl
   awscli python3-boto3 s3cmd rclone s3fs
 )
 

@@ -14,6 +14,7 @@ import botocore.config
 RGW = pathlib.Path(__file__).resolve().parents[1] / "servers" / "rgw"
 RGW_DIRECTORY = os.environ.get("PAILFS_RGW_DIR", os.path.join(os.environ.get("TMPDIR", "/tmp"), "rgw"))
 THREADS = 16
+OWN_PREFIX = ".pailfs/"
 _numbers = itertools.count()
 
 
@@ -74,6 +75,10 @@ class Bucket:
         """{key: size}, the keys as file names are: bytes that are no UTF-8 as surrogates."""
         return {_key(entry): entry["Size"] for entry in self._listed("list_objects_v2", "Contents")}
 
+    def files(self):
+        """objects() without what pailfs keeps for itself, such as the root directory's attributes."""
+        return {key: size for key, size in self.objects().items() if not key.startswith(OWN_PREFIX)}
+
     def versions(self, prefix=""):
         """[(key, version id)] of all versions and delete markers."""
         return [(_key(entry), entry["VersionId"])
@@ -89,14 +94,19 @@ class Bucket:
         """With all versions, and whatever uploads are under way."""
         for upload in self.s3.list_multipart_uploads(Bucket=self.name).get("Uploads", []):
             self.s3.abort_multipart_upload(Bucket=self.name, Key=upload["Key"], UploadId=upload["UploadId"])
+        versions = self.versions()
         with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-            for _ in pool.map(self._remove_version, self.versions()):
+            for _ in pool.map(self._remove_versions, [versions[n:n + 50] for n in range(0, len(versions), 50)]):
                 pass
         self.s3.delete_bucket(Bucket=self.name)
 
-    def _remove_version(self, version):
-        key, identity = version
-        self.s3.delete_object(Bucket=self.name, Key=os.fsencode(key).decode("utf-8", "surrogateescape"), VersionId=identity)
+    def _remove_versions(self, versions):
+        plain = [v for v in versions if all(character >= " " for character in v[0])]
+        if plain:
+            names = [{"Key": key, "VersionId": identity} for key, identity in plain]
+            self.s3.delete_objects(Bucket=self.name, Delete={"Objects": names, "Quiet": True})
+        for key, identity in set(versions) - set(plain):  # XML has no way to say these
+            self.s3.delete_object(Bucket=self.name, Key=key, VersionId=identity)
 
 
 def _key(entry):
