@@ -204,6 +204,7 @@ class MountTest(unittest.TestCase):
     foreground = False
     mount_at_start = True
     versioned = True
+    keep_bucket = False
 
     def setUp(self):
         parent = os.environ.get("TMPDIR", "/var/tmp")
@@ -214,7 +215,8 @@ class MountTest(unittest.TestCase):
         self.bucket = None
         if REMOTE:
             self.bucket = remote.Bucket(versioned=self.versioned)
-            self.addCleanup(self.bucket.remove)
+            if not self.keep_bucket:
+                self.addCleanup(self.bucket.remove)
         self.mount = Mount(self.directory, options=self.options, bucket=self.bucket)
         self.addCleanup(self.mount.clean_up)
         self.root = self.mount.path

@@ -1,6 +1,10 @@
 """The S3 server that ctest's fixture rgw started, and a bucket of its own on it for a test."""
+import base64
 import concurrent.futures
+import email.utils
 import functools
+import hmac
+import http.client
 import itertools
 import os
 import pathlib
@@ -58,8 +62,26 @@ class Bucket:
         return self.s3.put_object(Bucket=self.name, Key=key, Body=body, **options)
 
     def put_many(self, keys, body=b""):
+        """As fast as it goes; the keys need no encoding."""
+        environment = server_environment()
+        address = urllib.parse.urlsplit(environment["AWS_ENDPOINT_URL"])
+        secret = environment["AWS_SECRET_ACCESS_KEY"].encode()
+
+        def put_some(some):
+            connection = http.client.HTTPConnection(address.hostname, address.port)
+            for key in some:
+                # Signature version 2: boto3 takes most of the time of a small PUT otherwise.
+                date = email.utils.formatdate(usegmt=True)
+                signed = hmac.digest(secret, f"PUT\n\n\n{date}\n/{self.name}/{key}".encode(), "sha1")
+                authorization = f"AWS {environment['AWS_ACCESS_KEY_ID']}:{base64.b64encode(signed).decode()}"
+                connection.request("PUT", f"/{self.name}/{key}", body, {"Date": date, "Authorization": authorization})
+                answer = connection.getresponse()
+                text = answer.read()
+                assert answer.status == 200, text
+            connection.close()
+
         with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-            for _ in pool.map(lambda key: self.put(key, body), keys):
+            for _ in pool.map(put_some, [keys[n::THREADS] for n in range(THREADS)]):
                 pass
 
     def get(self, key):
