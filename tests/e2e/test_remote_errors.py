@@ -95,7 +95,7 @@ class Refusals(MountTest):
             run("openssl", "x509", "-req", "-in", request, "-signkey", key, "-out", certificate, "-days", days, "-extfile", extension)
         answer = error_xml("NoSuchBucket")
         with wire.AnsweringServer(404, answer, certificate=(good, key)) as server:
-            self.refused(["(?i)certificate", "ca_file"], f"endpoint={server.endpoint}")
+            self.refused(["(?i)certificate.*not trusted", "self-signed"], f"endpoint={server.endpoint}")
             self.refused(["(?i)bucket"], f"endpoint={server.endpoint}", f"ca_file={good}")
         with wire.AnsweringServer(404, answer, certificate=(old, key)) as server:
             self.refused(["(?i)certificate", "(?i)expired"], f"endpoint={server.endpoint}", f"ca_file={old}")
