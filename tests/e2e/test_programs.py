@@ -159,7 +159,8 @@ class Programs(MountTest):
         self.assertGreaterEqual(used, 200 * 8192)
         self.assertLess(used, 200 * 8192 + 11 * 8192)
         df = run("df", "--output=fstype,size,avail,itotal,iused", "-B1", self.root).stdout.splitlines()[1].split()
-        self.assertGreater(int(df[1]), int(df[2]))
+        if not harness.REMOTE:  # a bucket has no end, so nothing of it is used up
+            self.assertGreater(int(df[1]), int(df[2]))
         self.assertGreater(int(df[2]), 0)
         if not harness.PLAIN:
             self.assertEqual(df[0], "fuse.pailfs")
