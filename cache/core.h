@@ -93,6 +93,9 @@ class Core {
   // A question to the bucket was answered, or not; after that the bucket is left alone for a while.
   void NoteReachable() REQUIRES(mu);
   void NoteUnreachable(const Error& error) REQUIRES(mu);
+  // A step at the key is under way, or one of unknown outcome may still arrive.
+  bool IsBusy(const std::string& key) REQUIRES(mu);
+  void NoteLateDeletion(const std::string& key) REQUIRES(mu);
   // W3: what a listing that is under way says of the key no longer counts.
   void NoteKeyChanged(const std::string& key) REQUIRES(mu);
 
@@ -138,6 +141,7 @@ class Core {
   std::set<std::pair<int64_t, Ino>> queue GUARDED_BY(mu);  // (due on the monotonic clock, inode)
   std::map<uint64_t, Ino> dirty_by_order GUARDED_BY(mu);
   std::unordered_set<std::string> busy_keys GUARDED_BY(mu);
+  std::map<std::string, int64_t> late_keys GUARDED_BY(mu);         // a deletion may still arrive there, until then
   std::set<std::string, std::less<>> changed_keys GUARDED_BY(mu);  // put or deleted by us while listings were under way
   std::map<std::string, Ino> moved_prefixes GUARDED_BY(mu);
   std::set<Ino> failing GUARDED_BY(mu);

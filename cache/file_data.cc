@@ -11,6 +11,7 @@ namespace {
 // Files up to this size are fetched whole, in one request.
 constexpr uint64_t kWholeFetchBytes = 4 << 20;
 constexpr uint64_t kReadaheadLimitBytes = 16 << 20;
+constexpr int kMostDamagedFetches = 3;  // bytes may be damaged on their way
 
 // Part of the room is left to the databases.
 uint64_t DataLimit(uint64_t size_limit_bytes) {
@@ -186,8 +187,22 @@ void FileData::Account(const InodePtr& inode) {
 
 // --- fetching ---
 
-Status FileData::Fetch(const OpContext& ctx, const InodeRecord& record, ByteRange range, BodySink& sink) {
-  const Origin& origin = *record.origin;
+Status FileData::Fetch(const OpContext& ctx, const InodePtr& inode, const InodeRecord& record, ByteRange range,
+                       BodySink& sink) {
+  Origin origin = *record.origin;
+  for (;;) {
+    Status fetched = FetchFrom(ctx, origin, range, sink);
+    if (!fetched.Is(Errc::kStale)) return fetched;
+    MutexLock lock(core_.mu);
+    const auto& now = inode->record.origin;
+    const bool moved = now && range.offset + range.length <= now->limit &&
+                       (now->key != origin.key || now->etag != origin.etag || now->version_id != origin.version_id);
+    if (!moved) return fetched;
+    origin = *now;
+  }
+}
+
+Status FileData::FetchFrom(const OpContext& ctx, const Origin& origin, ByteRange range, BodySink& sink) {
   GetOptions options;
   if (origin.HasOwnVersion()) options.version.version_id = origin.version_id;
   // A whole object can be verified on its way, a part of it cannot.
@@ -243,8 +258,11 @@ Status FileData::Fill(const OpContext& ctx, const InodePtr& inode, const InodeRe
   for (;;) {
     ASSIGN_OR_RETURN(const ByteRange range, NextFill(ctx, inode, record, offset, end));
     if (range.length == 0) break;
-    FileSink sink(*file, range.offset);
-    const Status fetched = Fetch(ctx, record, range, sink);
+    Status fetched;
+    for (int attempt = 0; attempt == 0 || (fetched.Is(Errc::kCorrupt) && attempt < kMostDamagedFetches); ++attempt) {
+      FileSink sink(*file, range.offset);
+      fetched = Fetch(ctx, inode, record, range, sink);
+    }
     InodeContent& content = inode->content;
     MutexLock lock(content.mu);
     std::erase_if(content.filling, [&range](const ByteRange& other) { return other.offset == range.offset; });
@@ -302,7 +320,7 @@ Status FileData::ReadThrough(const OpContext& ctx, const InodePtr& inode, const 
       std::fill(part.begin(), part.end(), std::byte{0});
     } else {
       BufferSink sink(part);
-      RETURN_IF_ERROR(Fetch(ctx, record, {at, part.size()}, sink));
+      RETURN_IF_ERROR(Fetch(ctx, inode, record, {at, part.size()}, sink));
       if (sink.filled() != part.size()) return Error{Errc::kCorrupt, "the object is shorter than it said"};
     }
     done += part.size();

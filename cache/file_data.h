@@ -94,7 +94,9 @@ class FileData {
   Status Fill(const OpContext& ctx, const InodePtr& inode, const InodeRecord& record, uint64_t offset, uint64_t length);
   Result<ByteRange> NextFill(const OpContext& ctx, const InodePtr& inode, const InodeRecord& record, uint64_t begin,
                              uint64_t end);
-  Status Fetch(const OpContext& ctx, const InodeRecord& record, ByteRange range, BodySink& sink);
+  // From the origin of `record`, or where write-back has moved the inode's bytes since.
+  Status Fetch(const OpContext& ctx, const InodePtr& inode, const InodeRecord& record, ByteRange range, BodySink& sink);
+  Status FetchFrom(const OpContext& ctx, const Origin& origin, ByteRange range, BodySink& sink);
   void NoteCompleteness(const InodePtr& inode);
 
   // Gate held exclusively.

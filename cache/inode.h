@@ -68,6 +68,8 @@ struct Inode {
   // changed since.
   uint64_t sent_content_generation = UINT64_MAX;
   uint64_t sent_attribute_generation = UINT64_MAX;
+  int64_t sent_ns = 0;                // when the last step was sent; of an earlier process: when we began
+  bool asked_in_vain = false;         // nothing was found of it, but it may still arrive
   std::optional<Error> unseen_error;  // to be returned once, by close or fsync
   std::optional<Error> last_error;
   std::optional<std::pair<Ino, std::string>> stale_name;  // parent and name that the kernel must forget

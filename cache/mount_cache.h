@@ -111,7 +111,9 @@ struct MountOptions {
   std::string prefix;                          // of all keys; empty or ends with '/'
   uint64_t size_limit_bytes = 20ULL << 30;     // of cached file data, dirty data included
   int64_t writeback_delay_ns = 2'000'000'000;  // idle time before an upload
-  int64_t full_timeout_ns = 60'000'000'000;    // how long a writer waits for room before ENOSPC
+  // So long a request that got no answer may still be carried out; 0 in simulations.
+  int64_t late_arrival_ns = 5'000'000'000;
+  int64_t full_timeout_ns = 60'000'000'000;  // how long a writer waits for room before ENOSPC
   bool fsync_to_bucket = false;
   // How long what the bucket said of names and attributes is believed; then it is asked again, at lookups and opens.
   // Nullopt: nobody else changes the bucket.

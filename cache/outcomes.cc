@@ -48,11 +48,19 @@ std::optional<WriteBack::Outcome> WriteBack::MadeBy(const Step& step, const Obje
   return Outcome{{info.etag, info.version_id, info.last_modified_us}, info.size_bytes};
 }
 
+Error WriteBack::NothingFound(const Step& step, Errc otherwise, std::string message) {
+  MutexLock lock(core_.mu);
+  Inode& inode = *step.inode;
+  const bool late = core_.clock.MonotonicNs() - inode.sent_ns < core_.options.late_arrival_ns;
+  inode.asked_in_vain = late;
+  return Error{late ? Errc::kAmbiguous : otherwise, std::move(message)};
+}
+
 Result<WriteBack::Outcome> WriteBack::Ask(const OpContext& ctx, const Step& step) {
   auto info = core_.store.Head(ctx, step.key, {});
   if (!info.ok() && !info.Is(Errc::kNotFound)) return Error{Errc::kAmbiguous, info.error().message};
   auto made = info.ok() ? MadeBy(step, *info) : std::nullopt;
-  if (!made) return Error{Errc::kCancelled, "the step left nothing"};
+  if (!made) return NothingFound(step, Errc::kCancelled, "the step left nothing");
   return std::move(*made);
 }
 
@@ -73,6 +81,7 @@ Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& 
       info.ok() ? step.conditions.if_match == info->etag : info.Is(Errc::kNotFound) && !step.conditions.if_match;
   if (error.code == Errc::kPreconditionFailed && target_as_wanted) RETURN_IF_ERROR(CheckSource(ctx, step));
   if (info.Is(Errc::kNotFound)) {
+    if (error.code == Errc::kAmbiguous) return NothingFound(step, Errc::kUnavailable, error.message);
     MutexLock lock(core_.mu);
     if (error.code == Errc::kPreconditionFailed && step.conditions.if_match) {
       // Deleted by somebody else: the edit wins. What is not in the cache went with the object.
@@ -80,6 +89,7 @@ Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& 
       step.inode->replaces_etag.reset();
       Transaction txn;
       RETURN_IF_ERROR(core_.RemoveTombstone(step.key, txn));
+      RETURN_IF_ERROR(Supersede(step, txn));
       if (record.origin && record.origin->key == step.key) {
         if (record.IsRegular() && !record.complete && record.origin->limit > 0) {
           return Error{Errc::kStale, "the object was deleted by another client and its bytes are not in the cache"};
@@ -92,7 +102,7 @@ Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& 
       RETURN_IF_ERROR(core_.Commit(txn));
     }
     // The request did nothing; the step is planned anew.
-    return Error{error.code == Errc::kAmbiguous ? Errc::kUnavailable : Errc::kCancelled, error.message};
+    return Error{Errc::kCancelled, error.message};
   }
   if (!info.ok()) return Error{Errc::kAmbiguous, info.error().message};
   if (auto made = MadeBy(step, *info)) return std::move(*made);
@@ -107,7 +117,7 @@ Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& 
     step.inode->replaces_etag = info->etag;
     return Error{Errc::kCancelled, "an earlier upload of ours is replaced"};
   }
-  if (error.code == Errc::kAmbiguous) return Error{Errc::kUnavailable, error.message};
+  if (error.code == Errc::kAmbiguous) return NothingFound(step, Errc::kUnavailable, error.message);
   if (step.record.IsDirectory()) {
     // Attributes are all that a marker has: ours win, and a tree is not renamed for them.
     MutexLock lock(core_.mu);
@@ -142,9 +152,10 @@ Status WriteBack::AskUnanswered(const OpContext& ctx) {
     }
     if (!step) continue;
     auto outcome = Ask(ctx, *step);
-    const bool out_of_reach = outcome.Is(Errc::kAmbiguous);
+    const bool no_answer = outcome.Is(Errc::kAmbiguous);
     RETURN_IF_ERROR(Finish(ctx, *step, std::move(outcome)));
-    if (out_of_reach) break;
+    MutexLock lock(core_.mu);
+    if (no_answer && !inode->asked_in_vain) break;
   }
   return {};
 }
@@ -201,6 +212,19 @@ Status WriteBack::AdoptObject(const Step& step, const ObjectInfo& info) {
   return core_.Commit(txn);
 }
 
+// The object that another inode had at the step's key is there no more.
+Status WriteBack::Supersede(const Step& step, Transaction& txn) {
+  ASSIGN_OR_RETURN(const auto displaced, core_.db->FindDisplaced(step.key));
+  if (!displaced) return {};
+  core_.db->RemoveDisplaced(txn, step.key);
+  ASSIGN_OR_RETURN(const InodePtr other, core_.Get(*displaced));
+  if (other != step.inode && other->record.origin && other->record.origin->key == step.key) {
+    other->record.origin->superseded = true;
+    core_.Save(*other, txn);
+  }
+  return {};
+}
+
 Status WriteBack::MoveOrigin(const Step& step, const Outcome& outcome, Transaction& txn) {
   Inode& inode = *step.inode;
   InodeRecord& record = inode.record;
@@ -228,15 +252,7 @@ Status WriteBack::MoveOrigin(const Step& step, const Outcome& outcome, Transacti
   inode.replaces_etag.reset();
 
   RETURN_IF_ERROR(core_.RemoveTombstone(step.key, txn));
-  ASSIGN_OR_RETURN(const auto displaced, core_.db->FindDisplaced(step.key));
-  if (displaced) {
-    core_.db->RemoveDisplaced(txn, step.key);
-    ASSIGN_OR_RETURN(const InodePtr other, core_.Get(*displaced));
-    if (other != step.inode && other->record.origin && other->record.origin->key == step.key) {
-      other->record.origin->superseded = true;
-      core_.Save(*other, txn);
-    }
-  }
+  RETURN_IF_ERROR(Supersede(step, txn));
   // W2: the old place goes only now that the new one is recorded.
   if (old && old->key != step.key) {
     core_.NoteKeyChanged(old->key);
@@ -279,6 +295,17 @@ Status WriteBack::ApplyFailure(const Step& step, const Error& error) {
   if (error.code == Errc::kPreconditionFailed && step.kind != Kind::kEvacuate) return MakeConflictCopy(step);
   const bool origin_is_gone = error.code == Errc::kStale || (error.code == Errc::kNotFound && step.kind == Kind::kCopy);
   if (origin_is_gone && step.kind != Kind::kEvacuate) return GoOnWithoutOrigin(step);
+  if (step.kind == Kind::kEvacuate && error.code == Errc::kStale && inode.record.origin) {
+    // There is nothing left to be moved out of the way.
+    Transaction txn;
+    RETURN_IF_ERROR(core_.GiveUpKey(inode, txn));
+    inode.record.origin->superseded = true;
+    inode.must_evacuate = false;
+    core_.Save(inode, txn);
+    RETURN_IF_ERROR(core_.Commit(txn));
+    core_.UpdateQueue(step.inode);
+    return core_.SettleIfClean(step.inode);
+  }
   // W6: the data stays, the error is shown, and others do not wait.
   ++inode.failures;
   inode.last_error = error;
@@ -325,13 +352,22 @@ Status WriteBack::GoOnWithoutOrigin(const Step& step) {
   return core_.Commit(txn);
 }
 
+Result<std::string> WriteBack::ConflictName(Ino dir, const std::string& name) {
+  const std::string stem = StrCat(".conflict-", core_.options.host_name, "-", core_.NowNs() / 1'000'000'000);
+  for (int number = 1;; ++number) {
+    const std::string suffix = number == 1 ? stem : StrCat(stem, "-", number);
+    std::string candidate = name.substr(0, kMaxNameBytes - std::min(suffix.size(), kMaxNameBytes - 1)) + suffix;
+    ASSIGN_OR_RETURN(const auto taken, core_.db->FindDentry(dir, candidate));
+    if (!taken) return candidate;
+  }
+}
+
 Status WriteBack::MakeConflictCopy(const Step& step) {
   Inode& inode = *step.inode;
   InodeRecord& record = inode.record;
   if (record.parent == 0) return {};
   const std::string old_name = record.name;
-  const std::string suffix = StrCat(".conflict-", core_.options.host_name, "-", core_.NowNs() / 1'000'000'000);
-  std::string name = old_name.substr(0, kMaxNameBytes - std::min(suffix.size(), kMaxNameBytes - 1)) + suffix;
+  ASSIGN_OR_RETURN(const std::string name, ConflictName(record.parent, old_name));
   Transaction txn;
   ASSIGN_OR_RETURN(const InodePtr parent, core_.Get(record.parent));
   RETURN_IF_ERROR(core_.db->RemoveDentry(txn, record.parent, old_name));

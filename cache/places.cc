@@ -92,6 +92,19 @@ bool Core::IsFresh(Inode& dir) {
   return NeedsNoAsking(dir) || dir.freshness.HoldsAll(clock.MonotonicNs(), *options.ttl_ns);
 }
 
+bool Core::IsBusy(const std::string& key) {
+  if (busy_keys.contains(key)) return true;
+  const auto late = late_keys.find(key);
+  if (late == late_keys.end()) return false;
+  if (clock.MonotonicNs() < late->second) return true;
+  late_keys.erase(late);
+  return false;
+}
+
+void Core::NoteLateDeletion(const std::string& key) {
+  if (options.late_arrival_ns > 0) late_keys[key] = clock.MonotonicNs() + options.late_arrival_ns;
+}
+
 void Core::NoteReachable() {
   if (unreachable) LogInfo("the bucket can be reached again");
   unreachable.reset();

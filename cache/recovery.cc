@@ -157,10 +157,13 @@ Status Engine::RecoverTree(bool after_power_loss) {
     }
     ASSIGN_OR_RETURN(const auto moved, core_.db->MovedPrefixes());
     core_.moved_prefixes = {moved.begin(), moved.end()};
-    RETURN_IF_ERROR(core_.db->VisitTombstones("", [this](std::string_view, const Tombstone&) NO_THREAD_SAFETY_ANALYSIS {
+    const auto count = [this](std::string_view key, const Tombstone&) NO_THREAD_SAFETY_ANALYSIS {
       ++core_.tombstones;
+      // The earlier process may have sent it.
+      core_.NoteLateDeletion(std::string(key));
       return true;
-    }));
+    };
+    RETURN_IF_ERROR(core_.db->VisitTombstones("", count));
     RETURN_IF_ERROR(core_.db->VisitMetaInodes([this, &have_root](InodeRecord record) NO_THREAD_SAFETY_ANALYSIS {
       have_root = have_root || record.ino == kRootIno;
       core_.Insert(std::move(record), /*in_meta=*/true);
@@ -200,13 +203,14 @@ Status Engine::RecoverTree(bool after_power_loss) {
     if (inode == nullptr) continue;
     if (inode->record.parent == 0) {
       // Unlinked while open: nobody has it open any more.
+      inode->sent_ns = core_.clock.MonotonicNs();
       Transaction txn;
       RETURN_IF_ERROR(core_.FreeIfUnused(inode, txn));
       RETURN_IF_ERROR(core_.Commit(txn));
       core_.UpdateQueue(inode);
       continue;
     }
-    inode->last_change_ns = core_.clock.MonotonicNs();
+    inode->last_change_ns = inode->sent_ns = core_.clock.MonotonicNs();
     inode->as_recovered = after_power_loss;
     core_.UpdateQueue(inode);
     RETURN_IF_ERROR(core_.SettleIfClean(inode));

@@ -161,13 +161,17 @@ std::optional<WriteBack::Step> WriteBack::PlanAsk(const InodePtr& inode) {
   step.operation = inode->record.operation;
   step.content_generation = inode->sent_content_generation;
   step.attribute_generation = inode->sent_attribute_generation;
-  if (core_.busy_keys.contains(step.key)) return std::nullopt;
+  if (core_.IsBusy(step.key)) return std::nullopt;
   Begin(step);
   return step;
 }
 
 void WriteBack::Begin(const Step& step) {
   step.inode->stepping = true;
+  if (!step.ask) {
+    step.inode->sent_ns = core_.clock.MonotonicNs();
+    step.inode->asked_in_vain = false;
+  }
   step.inode->sent_content_generation = step.content_generation;
   step.inode->sent_attribute_generation = step.attribute_generation;
   core_.busy_keys.insert(step.key);
@@ -176,7 +180,13 @@ void WriteBack::Begin(const Step& step) {
 
 Result<std::optional<WriteBack::Step>> WriteBack::PlanStep(const InodePtr& inode) {
   if (inode->stepping || inode->freed) return std::optional<Step>();
-  if (!inode->record.operation_key.empty()) return PlanAsk(inode);
+  if (!inode->record.operation_key.empty()) {
+    // The same step at the same key, under its condition, leaves a late one nothing to do.
+    const auto target = inode->record.parent != 0 ? core_.TargetKey(*inode) : Result<std::string>(std::string());
+    const bool again =
+        inode->asked_in_vain && !inode->must_evacuate && target.ok() && *target == inode->record.operation_key;
+    if (!again) return PlanAsk(inode);
+  }
   Step step;
   step.inode = inode;
   step.record = inode->record;
@@ -193,12 +203,12 @@ Result<std::optional<WriteBack::Step>> WriteBack::PlanStep(const InodePtr& inode
     }
     step.kind = KindOf(inode->record);
     ASSIGN_OR_RETURN(step.key, core_.TargetKey(*inode));
-    if (core_.busy_keys.contains(step.key) || core_.UnderMovedPrefix(step.key)) return std::optional<Step>();
+    if (core_.IsBusy(step.key) || core_.UnderMovedPrefix(step.key)) return std::optional<Step>();
     ASSIGN_OR_RETURN(auto conditions, ConditionsFor(inode, step.key));
     if (!conditions) return std::optional<Step>();
     step.conditions = std::move(*conditions);
   }
-  if (core_.busy_keys.contains(step.key)) return std::optional<Step>();
+  if (core_.IsBusy(step.key)) return std::optional<Step>();
   step.content_generation = inode->record.content_generation;
   step.attribute_generation = inode->attribute_generation;
   step.insist =
@@ -347,6 +357,9 @@ Result<bool> WriteBack::DeleteSome(const OpContext& ctx, bool ignore_delay) {
   core_.progress_changed.NotifyAll();
   core_.work_changed.NotifyAll();
   if (!results.ok()) {
+    if (results.Is(Errc::kAmbiguous)) {
+      for (const DeleteItem& item : items) core_.NoteLateDeletion(item.key);
+    }
     NoteDeletionFailure(results.error());
     return std::move(results).error();
   }
@@ -368,6 +381,7 @@ Result<bool> WriteBack::ApplyDeletions(const std::vector<DeleteItem>& items,
     const auto& result = results[i];
     if (!result.ok() && !result.Is(Errc::kPreconditionFailed) && !result.Is(Errc::kNotFound)) {
       LogWarning("deleting ", items[i].key, ": ", result.error().message);
+      if (result.Is(Errc::kAmbiguous)) core_.NoteLateDeletion(items[i].key);
       failed = result.error().With(items[i].key);
       continue;
     }

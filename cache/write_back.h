@@ -103,6 +103,8 @@ class WriteBack {
   static bool CopiesMetadata(const Step& step);
   // The outcome of the step, when the object is the one that it made.
   std::optional<Outcome> MadeBy(const Step& step, const ObjectInfo& info) const;
+  // Nothing was found of the step: kAmbiguous while its request may still arrive, then `otherwise`.
+  Error NothingFound(const Step& step, Errc otherwise, std::string message);
   // What became of a step of which nothing is known; kCancelled when it left nothing, kAmbiguous when that is not known
   // still.
   Result<Outcome> Ask(const OpContext& ctx, const Step& step);
@@ -118,8 +120,11 @@ class WriteBack {
   Status AdoptObject(const Step& step, const ObjectInfo& info);
   Status ApplySuccess(const Step& step, const Outcome& outcome);
   Status ApplyFailure(const Step& step, const Error& error);
+  // A name that `dir` does not have.
+  Result<std::string> ConflictName(Ino dir, const std::string& name) REQUIRES(core_.mu);
   Status MakeConflictCopy(const Step& step);
   Status GoOnWithoutOrigin(const Step& step);
+  Status Supersede(const Step& step, Transaction& txn);
   Status MoveOrigin(const Step& step, const Outcome& outcome, Transaction& txn);
 
   // --- deletions and moves ---

@@ -98,7 +98,12 @@ Result<PutResult> S3StoreImpl::SendComplete(const OpContext& ctx, std::string_vi
   request.effect = Effect::kOnce;
   if (asked == Asked::kByServer) AppendConditions(request.headers, conditions);
   RETURN_IF_ERROR(PrepareXml(ctx, request, body));
-  auto answer = caller_->Call(ctx, request);
+  S3Failure failure;
+  auto answer = caller_->Call(ctx, request, &failure);
+  // S3: If-Match on a key without an object is NoSuchKey.
+  if (answer.Is(Errc::kNotFound) && conditions.if_match && failure.s3_code == "NoSuchKey") {
+    return Error{Errc::kPreconditionFailed, StrCat(key, ": ", answer.error().message)};
+  }
   if (!answer.ok()) return std::move(answer).error().With(key);
   auto completed = s3wire::ParseCompleteMultipartUpload(answer->body);
   if (!completed.ok()) return Error{Errc::kAmbiguous, StrCat(key, ": ", completed.error().message)};

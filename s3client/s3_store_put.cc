@@ -47,6 +47,10 @@ Result<PutResult> S3StoreImpl::PutWhole(const OpContext& ctx, std::string_view k
   if (asked == Asked::kByServer) AppendConditions(request.headers, options.conditions);
   ASSIGN_OR_RETURN(const BodyDigests digests, PrepareBody(ctx, request, body));
   auto answer = caller_->Call(ctx, request);
+  // S3: If-Match on a key without an object is NoSuchKey.
+  if (answer.Is(Errc::kNotFound) && options.conditions.if_match) {
+    return Error{Errc::kPreconditionFailed, StrCat(key, ": ", answer.error().message)};
+  }
   if (!answer.ok()) return std::move(answer).error().With(key);
   PutResult result = PutResultOf(*answer);
   if (result.etag.empty()) {

@@ -1,5 +1,6 @@
 """Rows of docs/INTEROP.md, continued: what survives a change by the other side, what is seen of it, what tools that compare say."""
 import os
+import time
 import shutil
 
 import interop_checks as rows
@@ -42,13 +43,13 @@ def _content(pair, name="file"):
     return pair.got().read_bytes()
 
 
-@check(KEEPING, "the same, after an append through pailfs, and the client reads it", AS_BOTO3, {"stale-sums": "s3cmd"})
+@check(KEEPING, "the same, after an append through pailfs, and the client reads it", AS_BOTO3)
 def keep_append(pair):
     expected = _append(pair, "small")
     until(lambda: _content(pair), expected, "content")
 
 
-@check(KEEPING, "the same, of a file of 20 MiB", AS_BOTO3, {"stale-sums": "s3cmd,rclone"})
+@check(KEEPING, "the same, of a file of 20 MiB", AS_BOTO3)
 def keep_append_big(pair):
     expected = _append(pair, "big")
     until(lambda: _content(pair), expected, "content")
@@ -83,7 +84,7 @@ def change_client_overwrites(pair):
     until(path.read_bytes, NEW, "content")
 
 
-@check(CHANGING, "pailfs overwrites, the client reads", AS_BOTO3, {"stale-sums": "s3cmd"})
+@check(CHANGING, "pailfs overwrites, the client reads", AS_BOTO3)
 def change_pailfs_overwrites(pair):
     pair.client.put(pair.local(), pair.key("file"))
     same(_content(pair), pair.samples["small"].read_bytes(), "before")
@@ -143,11 +144,13 @@ def change_pailfs_renames_directory(pair):
     same(_content(pair, "new/deep/file"), pair.samples["small"].read_bytes(), "content")
 
 
-@check(CHANGING, "the client changes mode and mtime of a file of pailfs", {"no-chmod": f"aws,boto3,s3cmd,rclone,{SERVICES}"},
-       {"same-etag": "s3fs"})
+@check(CHANGING, "the client changes mode and mtime of a file of pailfs", {"no-chmod": f"aws,boto3,s3cmd,rclone,{SERVICES}"})
 def change_client_attributes(pair):
     pair.write("file", pair.samples["small"])
     same(os.stat(pair.root / "file").st_uid, 0, "before")
+    # S3's times are whole seconds: a change of metadata alone right after an upload looks like the upload.
+    written = time.monotonic()
+    until(lambda: time.monotonic() - written > 3, True, "three seconds pass")
     path = pair.client.root / pair.key("file")
     os.chown(path, UID, GID)
     os.chmod(path, 0o604)
@@ -216,8 +219,7 @@ def tools_diff(pair):
     same(pair.client.run("diff", "-r", tree, pair.root / "tree", check=False).stdout, "", "differences")
 
 
-@check(TOOLS, "the same, `rsync -n` to the mount (sizes and mtimes)", {"no-mtime": "aws,boto3", **{"as-boto3": SERVICES}},
-       {"s3cmd-attrs": "s3cmd"})
+@check(TOOLS, "the same, `rsync -n` to the mount (sizes and mtimes)", {"no-mtime": "aws,boto3", **{"as-boto3": SERVICES}})
 def tools_rsync(pair):
     tree = _tree(pair)
     for name in ("small", "sub dir/é", "empty", "big"):

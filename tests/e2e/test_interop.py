@@ -32,8 +32,8 @@ NOTES = {
     "type": "pailfs gives every new file `binary/octet-stream`.",
     "no-mtime": "Stores no mtime and restores none.",
     "stores-mtime": "Stores the mtime.",
-    "s3cmd-attrs": "s3cmd keeps attributes in `x-amz-meta-s3cmd-attrs` and believes nothing else; pailfs neither reads nor "
-                   "writes that.",
+    "s3cmd-attrs": "s3cmd keeps attributes in `x-amz-meta-s3cmd-attrs` and believes nothing else; pailfs reads it and does "
+                   "not write it.",
     "no-modes": "Has no modes and owners.",
     "rclone-octal": "rclone writes and reads the mode in octal under the name under which s3fs has it in decimal. pailfs reads "
                     "both and writes that of s3fs, of which `rclone copy --metadata` makes another mode; uid and gid arrive. "
@@ -44,11 +44,6 @@ NOTES = {
     "no-xattrs": "Has no extended attributes.",
     "markers": "Makes an object `dir/` for each directory.",
     "no-markers": "Makes no objects `dir/`.",
-    "stale-sums": "rclone keeps the MD5 of a multipart upload in `x-amz-meta-md5chksum`, s3cmd in "
-                  "`x-amz-meta-s3cmd-attrs` of every file. pailfs keeps them when the content changes; rclone then refuses the "
-                  "file as corrupted, s3cmd fetches it and warns.",
-    "same-etag": "pailfs does not notice that only the metadata of an object that it uploaded itself has changed (the ETag is the "
-                 "same).",
     "no-chmod": "Has no command for that.",
     "no-sync": "Has no synchronisation.",
     "s3cmd-markers": "s3cmd lists each object `dir/` as something to download, whoever made it; no file.",

@@ -94,6 +94,7 @@ class CacheHarness {
   void Open() {
     options_.directory = directory_;
     options_.background = false;
+    options_.late_arrival_ns = 0;
     if (options_.host_name.empty()) options_.host_name = "host";
     auto opened = MountCache::Open(files_, store_, clock_, random_, metrics_, options_);
     ASSERT_TRUE(opened.ok()) << opened.error().message;
