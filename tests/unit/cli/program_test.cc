@@ -99,7 +99,8 @@ TEST_F(ProgramTest, MountRefusesBadOptions) {
 
 TEST_F(ProgramTest, MountRefusesBadSources) {
   ASSERT_EQ(mkdir(Path("/m").c_str(), 0700), 0);
-  const Outcome s3 = Run(MountWords("s3://bucket", Path("/m"), "endpoint=http://127.0.0.1:9,anonymous,timeout=1s"));
+  const Outcome s3 = Run({"mount", "s3://bucket", Path("/m"), "-o",
+                          StrCat("endpoint=http://127.0.0.1:9,anonymous,timeout=1s,cache=", Path("/c"))});
   EXPECT_EQ(s3.exit_code, 32);
   EXPECT_NE(s3.err.find("bucket bucket at 127.0.0.1:9"), std::string::npos) << s3.err;
   EXPECT_EQ(Run(MountWords("s3://", Path("/m"), "")).exit_code, 1);
