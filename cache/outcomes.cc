@@ -306,6 +306,12 @@ Status WriteBack::ApplyFailure(const Step& step, const Error& error) {
     core_.UpdateQueue(step.inode);
     return core_.SettleIfClean(step.inode);
   }
+  if (error.code == Errc::kAmbiguous && inode.asked_in_vain) {
+    // No failure yet: it is asked for again, or sent again, until nothing can arrive any more.
+    ++inode.failures;
+    core_.UpdateQueue(step.inode);
+    return {};
+  }
   // W6: the data stays, the error is shown, and others do not wait.
   ++inode.failures;
   inode.last_error = error;

@@ -60,6 +60,8 @@ cache::MountOptions CacheOptions(const Source& source, const MountSettings& sett
   if (source.kind == Source::Kind::kS3) {
     options.ttl_ns = settings.ttl_ns.value_or(kRemoteTtlNs);
     options.utf8_names = true;
+  } else {
+    options.late_arrival_ns = 0;  // nothing lies between us and the store
   }
   options.fsync_to_bucket = settings.fsync_to_bucket;
   options.posix_metadata = settings.posix_metadata;
