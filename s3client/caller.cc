@@ -277,7 +277,8 @@ S3Caller::Attempt S3Caller::JudgeRefusal(const S3Request& request, HttpAnswer an
   attempt.slow_down =
       document.code == "SlowDown" || answer.status == 429 || (answer.status == 503 && document.code.empty());
   attempt.retry_after_ns = RetryAfterNs(answer);
-  const bool again = meaning.retry == RetryClass::kLater && meaning.code != Errc::kNoSpace;
+  const bool answered = request.tries_damage && meaning.code == Errc::kCorrupt;
+  const bool again = meaning.retry == RetryClass::kLater && meaning.code != Errc::kNoSpace && !answered;
   attempt.next = again ? Attempt::Next::kLater : Attempt::Next::kGiveUp;
   return attempt;
 }

@@ -54,6 +54,7 @@ struct S3Request {
   Answers answers = Answers::kAny;
   LastingReceiver* receiver = nullptr;
   std::function<void(S3Request&)> prepare;  // before each attempt
+  bool tries_damage = false;                // a refusal of its digest is the answer, not to be asked for again
 };
 
 // What the server said of a request that failed; status 0: nothing.

@@ -227,6 +227,7 @@ class Probe {
       request.key = Key("e");
       AppendOptionHeaders(request.headers, options_, Carries::kNewObject);
       request.headers.emplace_back("x-amz-checksum-crc32c", Crc32cBase64(crc));
+      request.tries_damage = true;
       request.payload_hash = Hex(Sha256Of(data));
       request.body = &body;
       return caller_->Call(ctx_, request);

@@ -101,6 +101,11 @@ Result<PutResult> S3StoreImpl::CopyWhole(const OpContext& ctx, std::string_view 
   }
   if (asked == Asked::kByServer) AppendConditions(request.headers, options.conditions);
   auto answer = caller_->Call(ctx, request);
+  if (answer.Is(Errc::kNotFound) && options.conditions.if_match) {
+    // S3: If-Match on a key without an object is NoSuchKey, as a source that is not there.
+    const auto there = Head(ctx, source_key, {.version_id = source.version_id, .as_of_us = {}});
+    if (there.ok()) return Error{Errc::kPreconditionFailed, StrCat(key, ": ", answer.error().message)};
+  }
   if (!answer.ok()) return std::move(answer).error().With(key);
   ASSIGN_OR_RETURN(PutResult result, OutcomeOf(s3wire::ParseCopyObject(answer->body), PutResultOf(*answer)));
   if (source.look_again) RETURN_IF_ERROR(CheckSourceAfter(ctx, source_key, *options.source_if_match, result.etag));

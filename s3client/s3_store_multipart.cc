@@ -51,6 +51,11 @@ Result<std::string> S3StoreImpl::CreateMultipartUpload(const OpContext& ctx, std
   request.effect = Effect::kOnce;
   request.answers = Answers::kXml;
   RETURN_IF_ERROR(AppendObjectHeaders(request.headers, options.headers, options.metadata));
+  if (traits_.checksums) {
+    // What the parts carry; of the whole object, so that Complete need not repeat it.
+    request.headers.emplace_back("x-amz-checksum-algorithm", "CRC32C");
+    request.headers.emplace_back("x-amz-checksum-type", "FULL_OBJECT");
+  }
   auto answer = caller_->Call(ctx, request);
   if (!answer.ok()) return std::move(answer).error().With(key);
   return s3wire::ParseInitiateMultipartUpload(answer->body);
