@@ -67,6 +67,10 @@ S3Answer S3Bucket::CreateUpload(S3Call& call) {
 }
 
 std::optional<S3Answer> S3Bucket::CheckPartChecksum(S3Call& call) {
+  {
+    MutexLock lock(mu_);
+    if (!uploads_.contains(*call.Parameter("uploadId"))) return {};  // the store says that there is none
+  }
   const Upload upload = UploadOf(*call.Parameter("uploadId"));
   if (auto refusal = CheckCustomerKey(call, upload.extras, "x-amz-")) return refusal;
   if (has(S3Quirk::kNoChecksums)) return {};
