@@ -29,6 +29,15 @@ size_t Utf8Length(std::string_view text) {
   return length;
 }
 
+size_t WholeCharacters(std::string_view text, size_t end) {
+  while (end > 0 && end < text.size() && (static_cast<uint8_t>(text[end]) & 0xC0) == 0x80) --end;
+  return end;
+}
+
+std::string_view WithoutLastCharacter(std::string_view text) {
+  return text.substr(0, WholeCharacters(text, text.size() - 1));
+}
+
 bool IsUtf8(std::string_view text) {
   while (!text.empty()) {
     const size_t length = Utf8Length(text);

@@ -112,8 +112,8 @@ class Core {
   Status TouchDirectory(const InodePtr& dir, Transaction& txn) REQUIRES(mu);
   // Moves rows to listing where nothing is left to be remembered; walks up the tree.
   Status SettleIfClean(const InodePtr& inode) REQUIRES(mu);
-  // The object at its origin's key is not the inode's any more, and may be shown in listings.
-  Status GiveUpKey(const Inode& inode, Transaction& txn) REQUIRES(mu);
+  // The object at its origin's key is not the inode's any more, and may be shown in listings. The caller saves.
+  Status GiveUpKey(Inode& inode, Transaction& txn) REQUIRES(mu);
   bool IsDisplaced(const Inode& inode, std::string_view target_key) const REQUIRES(mu);
   // Queue membership and the parent's count follow from the inode's state.
   void UpdateQueue(const InodePtr& inode) REQUIRES(mu);

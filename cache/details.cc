@@ -102,10 +102,9 @@ Status Loader::AskDetails(const OpContext& ctx, const InodePtr& inode) {
   }
   const ListingScope scope(core_);
   RETURN_IF_ERROR(ctx.Check());
-  auto info = core_.store.Head(ctx, key, version);
-  if (!info.ok() && !info.Is(Errc::kNotFound)) return std::move(info).error().With(key);
-  std::optional<ObjectInfo> there;
-  if (info.ok()) there = std::move(*info);
+  auto asked = HeadIfThere(ctx, key, version);
+  if (!asked.ok()) return std::move(asked).error().With(key);
+  std::optional<ObjectInfo> there = std::move(*asked);
   bool outdated = false;
   {
     MutexLock lock(core_.mu);

@@ -81,8 +81,9 @@ InodeRecord Loader::RecordOf(const ObjectInfo& info, Ino ino, Ino parent, std::s
   return record;
 }
 
-Result<std::optional<ObjectInfo>> Loader::HeadIfThere(const OpContext& ctx, std::string_view key) {
-  auto info = core_.store.Head(ctx, key, {});
+Result<std::optional<ObjectInfo>> Loader::HeadIfThere(const OpContext& ctx, std::string_view key,
+                                                      const VersionSelector& version) {
+  auto info = core_.store.Head(ctx, key, version);
   if (info.Is(Errc::kNotFound)) return std::optional<ObjectInfo>();
   if (!info.ok()) return std::move(info).error();
   return std::optional<ObjectInfo>(std::move(*info));

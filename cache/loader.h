@@ -117,7 +117,8 @@ class Loader {
   Result<bool> MayBeDropped(const Dentry& entry, const std::string& prefix) REQUIRES(core_.mu);
   Status Drop(const InodePtr& dir, const Dentry& entry, std::vector<Changed>* changed) REQUIRES(core_.mu);
   void TellKernel(const std::vector<Changed>& changed);
-  Result<std::optional<ObjectInfo>> HeadIfThere(const OpContext& ctx, std::string_view key);
+  Result<std::optional<ObjectInfo>> HeadIfThere(const OpContext& ctx, std::string_view key,
+                                                const VersionSelector& version = {});
   Result<bool> IsDirectory(const OpContext& ctx, const std::string& common_prefix);
 
   // --- revalidate.cc ---

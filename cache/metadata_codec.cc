@@ -262,16 +262,16 @@ std::map<std::string, std::string> DecodeXattrs(const std::string* text) {
 }
 
 // "atime:1/ctime:2/gid:3/mode:33188/mtime:4/uid:5/…"
-std::optional<std::string> S3cmdField(const std::string* attributes, std::string_view name) {
-  if (attributes == nullptr) return std::nullopt;
-  for (std::string_view rest = *attributes; !rest.empty();) {
+UserMetadata S3cmdFields(const std::string* attributes) {
+  UserMetadata fields;
+  std::string_view rest = attributes == nullptr ? std::string_view() : *attributes;
+  while (!rest.empty()) {
     const std::string_view field = rest.substr(0, rest.find('/'));
     rest.remove_prefix(std::min(rest.size(), field.size() + 1));
-    if (field.size() > name.size() && field.starts_with(name) && field[name.size()] == ':') {
-      return std::string(field.substr(name.size() + 1));
-    }
+    const size_t colon = field.find(':');
+    if (colon != std::string_view::npos) fields.emplace_back(field.substr(0, colon), field.substr(colon + 1));
   }
-  return std::nullopt;
+  return fields;
 }
 
 template <typename T>
@@ -317,15 +317,11 @@ PosixMetadata DecodeMetadata(const UserMetadata& metadata, const ContentHeaders&
   SetIfAbsent(posix.atime_ns, Seconds(find("goog-reserved-file-atime")));
   SetIfAbsent(posix.mtime_ns, Rfc3339(find("gcsfuse_mtime")));
   // s3cmd.
-  const auto s3cmd = [attributes = find("s3cmd-attrs")](std::string_view name) { return S3cmdField(attributes, name); };
-  const auto s3cmd_mode = s3cmd("mode");
-  const auto s3cmd_uid = s3cmd("uid");
-  const auto s3cmd_gid = s3cmd("gid");
-  const auto s3cmd_mtime = s3cmd("mtime");
-  if (s3cmd_mode) SetIfAbsent(posix.mode, Mode(&*s3cmd_mode));
-  if (s3cmd_uid) SetIfAbsent(posix.uid, Id(&*s3cmd_uid));
-  if (s3cmd_gid) SetIfAbsent(posix.gid, Id(&*s3cmd_gid));
-  if (s3cmd_mtime) SetIfAbsent(posix.mtime_ns, Seconds(&*s3cmd_mtime));
+  const UserMetadata s3cmd = S3cmdFields(find("s3cmd-attrs"));
+  SetIfAbsent(posix.mode, Mode(FindMetadata(s3cmd, "mode")));
+  SetIfAbsent(posix.uid, Id(FindMetadata(s3cmd, "uid")));
+  SetIfAbsent(posix.gid, Id(FindMetadata(s3cmd, "gid")));
+  SetIfAbsent(posix.mtime_ns, Seconds(FindMetadata(s3cmd, "mtime")));
   if (const std::string* target = find("--symlink-target")) posix.symlink_target = UrlDecode(*target);
   if (const std::string* target = find("gcsfuse_symlink_target")) posix.symlink_target = *target;
   if (posix.symlink_target && posix.symlink_target->empty()) posix.symlink_target.reset();

@@ -138,7 +138,8 @@ Result<bool> Core::AnySpokenForUnder(std::string_view prefix) {
   return db->AnyPendingUnder(prefix);
 }
 
-Status Core::GiveUpKey(const Inode& inode, Transaction& txn) {
+Status Core::GiveUpKey(Inode& inode, Transaction& txn) {
+  inode.record.origin->superseded = true;
   const std::string& key = inode.record.origin->key;
   ASSIGN_OR_RETURN(const auto displaced, db->FindDisplaced(key));
   if (displaced == inode.ino) db->RemoveDisplaced(txn, key);

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "cache/key_names.h"
 #include "cache/loader.h"
 
@@ -15,14 +16,6 @@ namespace {
 constexpr int64_t kPatienceNs = 10'000'000'000;
 // So many names of a directory of several pages are asked for one by one before a page of it is listed.
 constexpr uint32_t kNamesBeforePage = 3;
-
-// A text that sorts before `segment` with little in between: all of it but the last character.
-std::string Before(std::string_view segment) {
-  if (segment.empty()) return "";
-  size_t end = segment.size() - 1;
-  while (end > 0 && (static_cast<uint8_t>(segment[end]) & 0xC0) == 0x80) --end;
-  return std::string(segment.substr(0, end));
-}
 
 OpContext WithPatience(const OpContext& ctx) {
   OpContext patient = ctx;
@@ -119,8 +112,8 @@ Status Loader::AskAgain(const OpContext& ctx, const InodePtr& dir, const Wanted&
     ASSIGN_OR_RETURN(const bool answered, AskForPage(ctx, dir, wanted, prefix, ""));
     if (answered) return {};
   }
-  const std::string before = Before(wanted.segment);
-  const std::string start_after = before.empty() ? "" : prefix + before;
+  const std::string_view before = wanted.segment.empty() ? "" : WithoutLastCharacter(wanted.segment);
+  const std::string start_after = before.empty() ? "" : StrCat(prefix, before);
   ASSIGN_OR_RETURN(const bool answered, AskForPage(ctx, dir, wanted, prefix, start_after));
   return answered ? Status() : AskForName(ctx, dir, wanted, prefix);
 }

@@ -49,7 +49,12 @@ std::string HostName() {
   return name;
 }
 
-constexpr int64_t kRemoteTtlNs = 1'000'000'000;
+// Of names and attributes. A store of ours is ours alone.
+int64_t TtlNs(Source::Kind kind, const MountSettings& settings) {
+  constexpr int64_t kRemoteNs = 1'000'000'000;
+  constexpr int64_t kSolePossessionNs = 3'600'000'000'000;
+  return settings.ttl_ns.value_or(kind == Source::Kind::kS3 ? kRemoteNs : kSolePossessionNs);
+}
 
 cache::MountOptions CacheOptions(const Source& source, const MountSettings& settings) {
   cache::MountOptions options;
@@ -58,7 +63,7 @@ cache::MountOptions CacheOptions(const Source& source, const MountSettings& sett
   options.size_limit_bytes = settings.cache_size_bytes;
   options.writeback_delay_ns = settings.writeback_delay_ns;
   if (source.kind == Source::Kind::kS3) {
-    options.ttl_ns = settings.ttl_ns.value_or(kRemoteTtlNs);
+    options.ttl_ns = TtlNs(source.kind, settings);
     options.utf8_names = true;
   } else {
     options.late_arrival_ns = 0;  // nothing lies between us and the store
@@ -120,6 +125,7 @@ Status Mount::Connect(const Source& source) {
   FileSystem& files = PosixFileSystem();
   const std::string path = settings_.cache_directory + "/SERVER";
   const auto known = ReadFile(files, path);
+  if (known.ok()) known_server_ = *known;
   const auto use = settings_.read_only ? S3Connection::Use::kReadOnly : S3Connection::Use::kMount;
   ASSIGN_OR_RETURN(opened_.s3,
                    S3Connection::Open(source, settings_.s3, use, files, metrics_, known.ok() ? *known : ""));
@@ -154,7 +160,7 @@ Result<std::unique_ptr<Mount>> Mount::Open(const Source& source, const MountSett
   }
   mount->bucket_ = std::make_unique<MeteredStore>(mount->opened_.bucket(), mount->metrics_);
   RETURN_IF_ERROR(mount->OpenCache(source, note));
-  if (mount->opened_.s3) {
+  if (mount->opened_.s3 && mount->opened_.s3->ServerText() != mount->known_server_) {
     RETURN_IF_ERROR(WriteFileDurably(files, settings.cache_directory + "/SERVER", mount->opened_.s3->ServerText()));
   }
   if (!had_cache) made += StrCat(made.empty() ? "made " : ", ", "cache ", settings.cache_directory);
@@ -172,15 +178,13 @@ Mount::~Mount() {
 }
 
 Status Mount::Attach(const std::string& mountpoint) {
-  constexpr double kSolePossessionTimeout_s = 3600;
   fs::SessionOptions options;
   options.mountpoint = mountpoint;
   options.source = source_;
   options.allow_other = settings_.allow_other.value_or(geteuid() == 0);
   options.read_only = settings_.read_only;
   options.kernel_options = settings_.kernel_options;
-  double timeout_s = kind_ == Source::Kind::kS3 ? static_cast<double>(kRemoteTtlNs) / 1e9 : kSolePossessionTimeout_s;
-  if (settings_.ttl_ns) timeout_s = static_cast<double>(*settings_.ttl_ns) / 1e9;
+  const double timeout_s = static_cast<double>(TtlNs(kind_, settings_)) / 1e9;
   options.entry_timeout_s = options.attribute_timeout_s = options.negative_timeout_s = timeout_s;
   ASSIGN_OR_RETURN(session_, fs::Session::Mount(*cache_, options));
   return {};

@@ -70,6 +70,7 @@ class Mount {
   const Source::Kind kind_;
   const std::string source_;
   const MountSettings settings_;
+  std::string known_server_;  // what the cache remembered of it
   Metrics metrics_;
   // In the order in which they end: last to first.
   OpenedBucket opened_;

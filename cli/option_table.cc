@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "base/str.h"
+#include "s3client/endpoint.h"
 
 namespace pailfs::cli {
 namespace {
@@ -115,20 +116,9 @@ Status ApplyS3Text(MountSettings& settings, std::string_view value) {
   return {};
 }
 
-// Whether the text begins with HOST or HOST:PORT, before a slash or its end.
-bool NamesHost(std::string_view text) {
-  const std::string_view place = text.substr(0, text.find('/'));
-  const size_t bracket = place.starts_with('[') ? place.find(']') : 0;
-  const size_t colon = bracket == std::string_view::npos ? bracket : place.find(':', bracket);
-  if (place.empty() || colon == 0 || bracket == std::string_view::npos) return false;
-  if (colon == std::string_view::npos) return true;
-  const auto port = ParseUint(place.substr(colon + 1));
-  return port && *port > 0 && *port <= std::numeric_limits<uint16_t>::max();
-}
-
 Status ApplyEndpoint(MountSettings& settings, std::string_view value) {
-  const size_t scheme = value.starts_with("http://") ? 7 : value.starts_with("https://") ? 8 : 0;
-  if (scheme == 0 || !NamesHost(value.substr(scheme))) {
+  const bool has_scheme = value.starts_with("http://") || value.starts_with("https://");
+  if (!has_scheme || !s3client::ParseEndpoint(value).ok()) {
     return Bad("endpoint", value, "http://HOST[:PORT] or https://HOST[:PORT]");
   }
   settings.s3.endpoint = std::string(value);

@@ -26,7 +26,7 @@ struct IssuedCredentials {
 
   s3wire::Credentials keys;     // access_key_id empty: sign nothing (public buckets)
   int64_t expires_us = kNever;  // wall clock, since 1970 UTC
-  std::string source;           // for people: "profile work in /root/.aws/credentials"; no secrets
+  std::string source;           // for people: "profile work in /home/me/.aws/credentials"; no secrets
 };
 
 // Thread-safe.

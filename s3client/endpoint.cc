@@ -1,6 +1,7 @@
 #include "s3client/endpoint.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/str.h"
 
@@ -20,9 +21,14 @@ bool IsNameCharacter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
 }
 
+// A name or address, an IPv6 one in brackets, perhaps with a port.
 Status CheckHost(std::string_view host) {
   const auto fits = [](char c) { return IsNameCharacter(c) || c == ':' || c == '[' || c == ']'; };
-  if (!host.empty() && std::all_of(host.begin(), host.end(), fits)) return {};
+  const std::string_view name = WithoutPort(host);
+  const bool has_name = !name.empty() && name.starts_with('[') == name.ends_with(']');
+  const auto port = name.size() < host.size() ? ParseUint(host.substr(name.size() + 1)) : std::optional<uint64_t>(1);
+  const bool has_port = port && *port > 0 && *port <= std::numeric_limits<uint16_t>::max();
+  if (has_name && has_port && std::all_of(host.begin(), host.end(), fits)) return {};
   return Error{Errc::kInvalidArgument, StrCat("endpoint: '", host, "' is no host name")};
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/str.h"
+#include "base/utf8.h"
 #include "s3client/bodies.h"
 #include "s3client/s3_store_impl.h"
 
@@ -18,17 +19,7 @@ constexpr size_t kDeletesAtOnce = 8;
 
 std::string CommonPrefix(std::string_view a, std::string_view b) {
   const auto end = std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first;
-  size_t length = static_cast<size_t>(end - a.begin());
-  // Not in the middle of a character.
-  while (length > 0 && length < a.size() && (static_cast<uint8_t>(a[length]) & 0xC0) == 0x80) --length;
-  return std::string(a.substr(0, length));
-}
-
-// A key that sorts before `key`, with little in between.
-std::string Before(std::string_view key) {
-  size_t end = key.size() - 1;
-  while (end > 0 && (static_cast<uint8_t>(key[end]) & 0xC0) == 0x80) --end;
-  return std::string(key.substr(0, end));
+  return std::string(a.substr(0, WholeCharacters(a, static_cast<size_t>(end - a.begin()))));
 }
 
 size_t MostPages(size_t keys) {
@@ -81,7 +72,7 @@ Result<std::map<std::string, std::string>> S3StoreImpl::CurrentEtags(const OpCon
   const std::string& last = items[chosen.back()].key;
   ListRequest request;
   request.prefix = CommonPrefix(first, last);
-  request.start_after = Before(first);
+  request.start_after = WithoutLastCharacter(first);
   std::map<std::string, std::string> etags;
   for (size_t page_number = 0; page_number < MostPages(chosen.size()); ++page_number) {
     ASSIGN_OR_RETURN(const ListPage page, List(ctx, request));
@@ -119,7 +110,7 @@ Status S3StoreImpl::CheckMarkers(const OpContext& ctx, std::span<const DeleteIte
   };
   ListVersionsRequest request;
   request.prefix = CommonPrefix(unseen.begin()->first, unseen.rbegin()->first);
-  request.key_marker = Before(unseen.begin()->first);
+  request.key_marker = WithoutLastCharacter(unseen.begin()->first);
   const size_t most_pages = 2 * MostPages(deleted.size());
   constexpr size_t kNone = SIZE_MAX;
   size_t below_marker = kNone;  // the version before was this one's marker

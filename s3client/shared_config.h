@@ -64,7 +64,7 @@ struct SharedConfig {
   ConfigSections sso_sessions;
   ConfigSections services;
 
-  // "/root/.aws/config and /root/.aws/credentials".
+  // "/home/me/.aws/config and /home/me/.aws/credentials".
   std::string FileNames() const;
   // kInvalidArgument: none of this name; the message has the likely one.
   Result<const Profile*> Find(const std::string& name) const;

@@ -47,14 +47,6 @@ std::vector<BucketKind> BucketKinds(const std::vector<VersioningState>& states) 
 INSTANTIATE_TEST_SUITE_P(All, ObjectStoreTest, testing::ValuesIn(BucketKinds({kOff, kSuspended, kEnabled})), KindName);
 INSTANTIATE_TEST_SUITE_P(All, VersionedStoreTest, testing::ValuesIn(BucketKinds({kEnabled})), KindName);
 
-void ObjectStoreTest::SetUp() {
-  const std::string test = testing::UnitTest::GetInstance()->current_test_info()->name();
-  for (const std::string& name : {test, test.substr(0, test.find('/'))}) {
-    const auto reason = manners().cannot.find(name);
-    if (reason != manners().cannot.end()) GTEST_SKIP() << reason->second;
-  }
-}
-
 void ObjectStoreTest::ExpectExisted(const DeleteResult& result, bool existed) const {
   if (manners().tells_existence) {
     EXPECT_EQ(result.existed, existed);

@@ -81,7 +81,6 @@ std::vector<BucketKind> BucketKinds(const std::vector<VersioningState>& states);
 class ObjectStoreTest : public testing::TestWithParam<BucketKind> {
  protected:
   ObjectStoreTest() : bucket_(GetParam().factory.make(GetParam().versioning)) {}
-  void SetUp() override;
 
   ObjectStore& store() { return bucket_->store(); }
   ManualClock& clock() { return bucket_->clock(); }
