@@ -37,14 +37,16 @@ Status WriteBack::Finish(const OpContext& ctx, const Step& step, Result<Outcome>
   return applied;
 }
 
+bool WriteBack::HasBytesOf(const Step& step, const ObjectInfo& info) {
+  return step.kind == Kind::kCopy && step.record.origin && info.etag == step.record.origin->etag &&
+         info.size_bytes == step.record.origin->size;
+}
+
 std::optional<WriteBack::Outcome> WriteBack::MadeBy(const Step& step, const ObjectInfo& info) const {
   const std::string* token = FindMetadata(info.metadata, kOperationMetadata);
-  bool ours = token != nullptr && *token == core_.OperationToken(step.record.ino, step.operation);
-  // Such a copy carries the token of its source. An object of the same bytes at the target is as good as ours.
-  if (step.kind == Kind::kCopy && CopiesMetadata(step) && step.record.origin) {
-    ours = info.etag == step.record.origin->etag && info.size_bytes == step.record.origin->size;
-  }
-  if (!ours) return std::nullopt;
+  const bool ours = token != nullptr && *token == core_.OperationToken(step.record.ino, step.operation);
+  // A copy that took its metadata along carries the token of its source.
+  if (!ours && (step.record.attributes_dirty || !HasBytesOf(step, info))) return std::nullopt;
   return Outcome{{info.etag, info.version_id, info.last_modified_us}, info.size_bytes};
 }
 
@@ -118,11 +120,11 @@ Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& 
     return Error{Errc::kCancelled, "an earlier upload of ours is replaced"};
   }
   if (error.code == Errc::kAmbiguous) return NothingFound(step, Errc::kUnavailable, error.message);
-  if (step.record.IsDirectory()) {
-    // Attributes are all that a marker has: ours win, and a tree is not renamed for them.
+  if (step.record.IsDirectory() || HasBytesOf(step, *info)) {
+    // Attributes are all that is different: ours win, and a tree is not renamed for them.
     MutexLock lock(core_.mu);
     step.inode->replaces_etag = info->etag;
-    return Error{Errc::kCancelled, "another client's marker is replaced"};
+    return Error{Errc::kCancelled, "other attributes are replaced"};
   }
   return error;
 }
@@ -294,12 +296,13 @@ Status WriteBack::ApplyFailure(const Step& step, const Error& error) {
   }
   if (error.code == Errc::kPreconditionFailed && step.kind != Kind::kEvacuate) return MakeConflictCopy(step);
   const bool origin_is_gone = error.code == Errc::kStale || (error.code == Errc::kNotFound && step.kind == Kind::kCopy);
-  if (origin_is_gone && step.kind != Kind::kEvacuate) return GoOnWithoutOrigin(step);
+  if (origin_is_gone && step.kind != Kind::kEvacuate && inode.record.origin && inode.record.parent != 0) {
+    return GoOnWithoutOrigin(step);
+  }
   if (step.kind == Kind::kEvacuate && error.code == Errc::kStale && inode.record.origin) {
     // There is nothing left to be moved out of the way.
     Transaction txn;
     RETURN_IF_ERROR(core_.GiveUpKey(inode, txn));
-    inode.record.origin->superseded = true;
     inode.must_evacuate = false;
     core_.Save(inode, txn);
     RETURN_IF_ERROR(core_.Commit(txn));
@@ -337,7 +340,6 @@ Status WriteBack::GoOnWithoutOrigin(const Step& step) {
     core_.metrics.counter("writeback.lost").Add();
     const std::string name = record.name;
     const Ino parent = record.parent;
-    record.origin->superseded = true;
     RETURN_IF_ERROR(core_.db->RemoveDentry(txn, parent, name));
     RETURN_IF_ERROR(core_.DropLink(step.inode, txn, /*held_by=*/0));
     inode.stale_name.emplace(parent, name);
@@ -382,7 +384,6 @@ Status WriteBack::MakeConflictCopy(const Step& step) {
   core_.db->PutDentry(txn, record.parent, {record.name, record.ino, record.mode & S_IFMT}, /*in_meta=*/true);
   if (record.origin && record.origin->key == step.key) {
     RETURN_IF_ERROR(core_.GiveUpKey(inode, txn));
-    record.origin->superseded = true;
     if (!record.origin->HasOwnVersion() && record.IsRegular() && (record.complete || record.limit() == 0)) {
       record.origin.reset();
     }

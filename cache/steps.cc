@@ -69,16 +69,15 @@ UserMetadata WriteBack::MetadataFor(const Step& step) const {
 
 bool WriteBack::CopiesMetadata(const Step& step) {
   if (step.kind == Kind::kEvacuate) return true;
-  return step.kind == Kind::kCopy && step.record.attributes_unknown && !step.record.attributes_dirty;
+  // A copy of what was uploaded in parts has another ETag: only our token tells whose it is.
+  return step.kind == Kind::kCopy && step.record.attributes_unknown && !step.record.attributes_dirty &&
+         step.record.origin && step.record.origin->etag.find('-') == std::string::npos;
 }
 
 Status WriteBack::LoadMetadata(const OpContext& ctx, Step* step) {
   if (!step->record.attributes_unknown || CopiesMetadata(*step)) return {};
   RETURN_IF_ERROR(loader_.LoadDetails(ctx, step->inode));
-  MutexLock lock(core_.mu);
-  const uint64_t operation = step->operation;
-  step->record = step->inode->record;
-  step->record.operation = operation;
+  Refresh(step);
   return {};
 }
 
@@ -144,7 +143,7 @@ Result<WriteBack::Outcome> WriteBack::SendLargeContent(const OpContext& ctx, con
   const std::vector<PlannedPart> plan = PlanUpload(size, step.record.limit(), data_.DirtyRuns(step.inode, step.record));
   const bool reuses =
       std::any_of(plan.begin(), plan.end(), [](const PlannedPart& part) { return part.kind == PartKind::kCopy; });
-  if (reuses || size > core_.store.capabilities().max_put_bytes) return SendParts(ctx, step, options, *body, plan);
+  if (reuses || size > core_.capabilities.max_put_bytes) return SendParts(ctx, step, options, *body, plan);
   ASSIGN_OR_RETURN(PutResult put, core_.store.Put(ctx, step.key, *body, options));
   return Outcome{std::move(put), size};
 }

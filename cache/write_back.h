@@ -101,6 +101,8 @@ class WriteBack {
   UserMetadata MetadataFor(const Step& step) const;
   // The store copies the metadata too: none of it was changed, or is known here.
   static bool CopiesMetadata(const Step& step);
+  // The object has the very bytes that the step copies.
+  static bool HasBytesOf(const Step& step, const ObjectInfo& info);
   // The outcome of the step, when the object is the one that it made.
   std::optional<Outcome> MadeBy(const Step& step, const ObjectInfo& info) const;
   // Nothing was found of the step: kAmbiguous while its request may still arrive, then `otherwise`.

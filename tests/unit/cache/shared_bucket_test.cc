@@ -196,6 +196,34 @@ TEST_P(SharedBucketTest, TheAnswerToACopyThatIsLostIsAskedFor) {
   EXPECT_EQ(cache_.Bucket(), (std::map<std::string, std::string>{{"g", "bytes"}}));
 }
 
+TEST_P(SharedBucketTest, ACopyIsKnownAsOursWhatWasLearnedOrChangedMeanwhile) {
+  // Another mount made the object, and its token goes along with the copy.
+  Put("f", "bytes", {{"pailfs-op", "other.1.1"}, {"mode", "33188"}});
+  for (const bool change : {false, true}) {
+    const std::string from = change ? "g" : "f";
+    const std::string to = change ? "h" : "g";
+    cache_.ReopenEmpty();
+    (void)List(kRootIno);
+    ASSERT_OK(cache_.Rename(from, to));
+    cache_.faulty().Inject(StoreCall::kCopy, StoreFault::kLoseAnswer);
+    cache_.faulty().Inject(StoreCall::kHead, StoreFault::kFail);
+    cache_.clock().Advance(cache_.options().writeback_delay_ns);
+    ASSERT_OK(cache_->RunWriteBack(cache_.ctx(), /*ignore_delay=*/false));
+    const Ino ino = cache_.At(to);  // its attributes are known now
+    ASSERT_NE(ino, 0U);
+    if (change) {
+      AttributeChange mode;
+      mode.mode = 0600;
+      ASSERT_OK(cache_->SetAttributes(cache_.ctx(), ino, mode));
+    }
+    cache_.Flush();
+    EXPECT_EQ(cache_.Bucket(), (std::map<std::string, std::string>{{to, "bytes"}}));
+    EXPECT_EQ(cache_->GetAttributes(ino)->mode, S_IFREG | (change ? 0600U : 0644U));
+  }
+  cache_.ReopenEmpty();
+  EXPECT_EQ(cache_->Lookup(cache_.ctx(), kRootIno, "h")->mode, S_IFREG | 0600U);
+}
+
 TEST_P(SharedBucketTest, OutOfReachWhatIsKnownIsServed) {
   Put("d/seen", "seen");
   Put("d/not read", "not read");
