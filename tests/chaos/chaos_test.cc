@@ -117,7 +117,7 @@ class Workload {
     options.writeback_delay_ns = 10'000'000;
     options.ttl_ns = 200'000'000;
     options.upload_threads = 8;
-    options.late_arrival_ns = 200'000'000;
+    options.late_arrival_ns = 1'000'000'000;
     auto opened = cache::MountCache::Open(PosixFileSystem(), *store_, SystemClock(), SystemRandom(), metrics_, options);
     ASSERT_OK(opened);
     cache_ = std::move(*opened);
