@@ -237,17 +237,19 @@ int64_t Core::DueOf(const Inode& inode) const {
   return due;
 }
 
-void Core::UpdateQueue(const InodePtr& inode) {
-  bool needed = false;
-  if (inode->record.parent != 0 && !inode->freed) {
-    const auto target = TargetKey(*inode);
-    needed =
-        inode->record.content_dirty || inode->record.attributes_dirty || (target.ok() && IsDisplaced(*inode, *target));
-  } else if (inode->must_evacuate && !inode->freed) {
-    needed = true;
-  }
+bool Core::NeedsStep(const Inode& inode) {
+  if (inode.freed) return false;
+  const InodeRecord& record = inode.record;
   // Until it is known what a step left in the bucket, linked or not.
-  if (!inode->record.operation_key.empty() && !inode->freed) needed = true;
+  if (!record.operation_key.empty()) return true;
+  if (record.parent == 0) return inode.must_evacuate;
+  if (record.content_dirty || record.attributes_dirty) return true;
+  const auto target = TargetKey(inode);
+  return target.ok() && IsDisplaced(inode, *target);
+}
+
+void Core::UpdateQueue(const InodePtr& inode) {
+  const bool needed = NeedsStep(*inode);
   if (inode->queued) queue.erase({inode->due_ns, inode->ino});
   inode->queued = false;
   if (needed && inode->dirty_order == 0) {

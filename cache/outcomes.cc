@@ -38,7 +38,8 @@ Status WriteBack::Finish(const OpContext& ctx, const Step& step, Result<Outcome>
 }
 
 bool WriteBack::HasBytesOf(const Step& step, const ObjectInfo& info) {
-  return step.kind == Kind::kCopy && step.record.origin && info.etag == step.record.origin->etag &&
+  const bool copies = step.kind == Kind::kCopy || step.kind == Kind::kEvacuate;
+  return copies && step.record.origin && info.etag == step.record.origin->etag &&
          info.size_bytes == step.record.origin->size;
 }
 
@@ -46,7 +47,8 @@ std::optional<WriteBack::Outcome> WriteBack::MadeBy(const Step& step, const Obje
   const std::string* token = FindMetadata(info.metadata, kOperationMetadata);
   const bool ours = token != nullptr && *token == core_.OperationToken(step.record.ino, step.operation);
   // A copy that took its metadata along carries the token of its source.
-  if (!ours && (step.record.attributes_dirty || !HasBytesOf(step, info))) return std::nullopt;
+  const bool bytes_tell = step.kind == Kind::kEvacuate || !step.record.attributes_dirty;
+  if (!ours && !(bytes_tell && HasBytesOf(step, info))) return std::nullopt;
   return Outcome{{info.etag, info.version_id, info.last_modified_us}, info.size_bytes};
 }
 
@@ -77,7 +79,19 @@ Status WriteBack::CheckSource(const OpContext& ctx, const Step& step) {
   return {};
 }
 
+Result<WriteBack::Outcome> WriteBack::ResolveEvacuation(const OpContext& ctx, const Step& step, Error error) {
+  const auto info = core_.store.Head(ctx, step.key, {});
+  if (!info.ok() && !info.Is(Errc::kNotFound)) return Error{Errc::kAmbiguous, info.error().message};
+  if (info.ok()) {
+    if (auto made = MadeBy(step, *info)) return std::move(*made);
+  }
+  if (error.code == Errc::kAmbiguous) return NothingFound(step, Errc::kUnavailable, error.message);
+  RETURN_IF_ERROR(CheckSource(ctx, step));
+  return Error{Errc::kCancelled, error.message};
+}
+
 Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& step, Error error) {
+  if (step.kind == Kind::kEvacuate) return ResolveEvacuation(ctx, step, std::move(error));
   auto info = core_.store.Head(ctx, step.key, {});
   const bool target_as_wanted =
       info.ok() ? step.conditions.if_match == info->etag : info.Is(Errc::kNotFound) && !step.conditions.if_match;
@@ -295,11 +309,11 @@ Status WriteBack::ApplyFailure(const Step& step, const Error& error) {
     return core_.SettleIfClean(step.inode);
   }
   if (error.code == Errc::kPreconditionFailed && step.kind != Kind::kEvacuate) return MakeConflictCopy(step);
-  const bool origin_is_gone = error.code == Errc::kStale || (error.code == Errc::kNotFound && step.kind == Kind::kCopy);
-  if (origin_is_gone && step.kind != Kind::kEvacuate && inode.record.origin && inode.record.parent != 0) {
-    return GoOnWithoutOrigin(step);
-  }
-  if (step.kind == Kind::kEvacuate && error.code == Errc::kStale && inode.record.origin) {
+  const bool copies = step.kind == Kind::kCopy || step.kind == Kind::kEvacuate;
+  const bool origin_is_gone =
+      inode.record.origin && (error.code == Errc::kStale || (error.code == Errc::kNotFound && copies));
+  if (origin_is_gone && step.kind != Kind::kEvacuate && inode.record.parent != 0) return GoOnWithoutOrigin(step);
+  if (origin_is_gone && step.kind == Kind::kEvacuate) {
     // There is nothing left to be moved out of the way.
     Transaction txn;
     RETURN_IF_ERROR(core_.GiveUpKey(inode, txn));

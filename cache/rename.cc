@@ -83,7 +83,10 @@ Status Engine::Exchange(const InodePtr& from_dir, const InodePtr& from, const In
   RETURN_IF_ERROR(Place(to, from_dir, from_name, txn));
   RETURN_IF_ERROR(core_.TouchDirectory(from_dir, txn));
   RETURN_IF_ERROR(core_.TouchDirectory(to_dir, txn));
-  return core_.Commit(txn);
+  RETURN_IF_ERROR(core_.Commit(txn));
+  // Back where their objects are, they follow the bucket again.
+  RETURN_IF_ERROR(core_.SettleIfClean(from));
+  return core_.SettleIfClean(to);
 }
 
 Status Engine::RenameLocked(Ino parent, std::string_view name, Ino new_parent, std::string_view new_name,
@@ -142,7 +145,8 @@ Status Engine::RenameLocked(Ino parent, std::string_view name, Ino new_parent, s
   RETURN_IF_ERROR(core_.Commit(txn));
   Transaction adoption;
   RETURN_IF_ERROR(AdoptTombstone(from, adoption));
-  return core_.Commit(adoption);
+  RETURN_IF_ERROR(core_.Commit(adoption));
+  return core_.SettleIfClean(from);
 }
 
 Status Engine::Rename(const OpContext& ctx, Ino parent, std::string_view name, Ino new_parent,

@@ -70,7 +70,7 @@ Result<bool> WriteBack::RunOne(const OpContext& ctx, bool ignore_delay) {
   std::optional<Step> step;
   {
     MutexLock lock(core_.mu);
-    step = ChooseStep(core_.clock.MonotonicNs(), ignore_delay);
+    ASSIGN_OR_RETURN(step, ChooseStep(core_.clock.MonotonicNs(), ignore_delay));
   }
   if (step) {
     RETURN_IF_ERROR(ExecuteStep(ctx, std::move(*step)));
@@ -81,7 +81,7 @@ Result<bool> WriteBack::RunOne(const OpContext& ctx, bool ignore_delay) {
 
 // --- choosing ---
 
-std::optional<WriteBack::Step> WriteBack::ChooseStep(int64_t now_ns, bool ignore_delay) {
+Result<std::optional<WriteBack::Step>> WriteBack::ChooseStep(int64_t now_ns, bool ignore_delay) {
   // Oldest due first (W5). Those that cannot go now are put back a little later when the search is over, so that it
   // ends.
   std::vector<InodePtr> blocked;
@@ -95,6 +95,12 @@ std::optional<WriteBack::Step> WriteBack::ChooseStep(int64_t now_ns, bool ignore
       continue;
     }
     core_.Dequeue(inode);
+    if (!core_.NeedsStep(*inode)) {
+      // A directory above it was moved, and moved back.
+      core_.UpdateQueue(inode);
+      RETURN_IF_ERROR(core_.SettleIfClean(inode));
+      continue;
+    }
     auto planned = PlanStep(inode);
     if (!planned.ok()) {
       inode->last_error = planned.error();
@@ -192,8 +198,8 @@ Result<std::optional<WriteBack::Step>> WriteBack::PlanStep(const InodePtr& inode
   step.record = inode->record;
   if (inode->must_evacuate && inode->record.origin) {
     step.kind = Kind::kEvacuate;
+    // Nobody else writes there: what an earlier evacuation left is overwritten.
     step.key = StrCat(kEvacuatedPrefix, core_.mount_id, ".", inode->ino);
-    step.conditions = Conditions::IfAbsent();
   } else {
     inode->must_evacuate = false;
     if (inode->record.parent == 0) return std::optional<Step>();

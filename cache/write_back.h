@@ -72,7 +72,7 @@ class WriteBack {
   };
 
   // --- choosing (under the mutex) ---
-  std::optional<Step> ChooseStep(int64_t now_ns, bool ignore_delay);
+  Result<std::optional<Step>> ChooseStep(int64_t now_ns, bool ignore_delay);
   Result<std::optional<Step>> PlanStep(const InodePtr& inode);
   std::optional<Step> PlanAsk(const InodePtr& inode);
   void Begin(const Step& step);
@@ -114,6 +114,8 @@ class WriteBack {
   Status CheckSource(const OpContext& ctx, const Step& step);
   // What became of a request that failed or whose answer was lost.
   Result<Outcome> Resolve(const OpContext& ctx, const Step& step, Error error);
+  // The same at a key that is ours alone.
+  Result<Outcome> ResolveEvacuation(const OpContext& ctx, const Step& step, Error error);
 
   // --- applying (under the mutex) ---
   // Takes what the bucket has of the inode, which is newer than what a power loss left us.

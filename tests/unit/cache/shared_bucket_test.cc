@@ -224,6 +224,45 @@ TEST_P(SharedBucketTest, ACopyIsKnownAsOursWhatWasLearnedOrChangedMeanwhile) {
   EXPECT_EQ(cache_->Lookup(cache_.ctx(), kRootIno, "h")->mode, S_IFREG | 0600U);
 }
 
+TEST_P(SharedBucketTest, AnEvacuationWhoseAnswerIsLostIsAskedFor) {
+  for (const char* name : {"a", "b"}) ASSERT_OK(cache_.WriteFile(name, name));
+  cache_.Flush();
+  ASSERT_OK(cache_.Rename("a", "b", RenameMode::kExchange));
+  cache_.faulty().Inject(StoreCall::kCopy, StoreFault::kLoseAnswer);
+  cache_.Flush();
+  const std::map<std::string, std::string> exchanged{{"a", "b"}, {"b", "a"}};
+  EXPECT_EQ(cache_.Bucket(), exchanged);
+  EXPECT_EQ(cache_.metrics().counter("writeback.failures").value(), 0);
+}
+
+TEST_P(SharedBucketTest, AnEvacuationEndsWhenThereIsNothingLeftToEvacuate) {
+  ASSERT_OK(cache_.WriteFile("a", "old"));
+  cache_.Flush();
+  ASSERT_OK(cache_.Rename("a", "b"));
+  ASSERT_OK(cache_.WriteFile("a", "new"));
+  Delete("a");
+  cache_.Flush();
+  const std::map<std::string, std::string> expected{{"a", "new"}, {"b", "old"}};
+  EXPECT_EQ(cache_.Bucket(), expected);
+}
+
+TEST_P(SharedBucketTest, WhatWasMovedAndMovedBackFollowsTheBucketAgain) {
+  for (const char* key : {"f", "g", "d/f"}) Put(key, "old");
+  EXPECT_EQ(cache_.Tree().size(), 4U);
+  ASSERT_OK(cache_.Rename("f", "h"));
+  ASSERT_OK(cache_.Rename("h", "f"));
+  ASSERT_OK(cache_.Rename("f", "g", RenameMode::kExchange));
+  ASSERT_OK(cache_.Rename("f", "g", RenameMode::kExchange));
+  ASSERT_OK(cache_.Rename("d", "e"));
+  ASSERT_OK(cache_.Rename("e", "d"));
+  cache_.Flush();
+  EXPECT_EQ(cache_.Requests("copy"), 0);
+  for (const char* key : {"f", "g", "d/f"}) Put(key, "new");
+  WaitOutTtl();
+  const std::map<std::string, std::string> expected{{"d/", "/"}, {"d/f", "new"}, {"f", "new"}, {"g", "new"}};
+  EXPECT_EQ(cache_.Tree(), expected);
+}
+
 TEST_P(SharedBucketTest, OutOfReachWhatIsKnownIsServed) {
   Put("d/seen", "seen");
   Put("d/not read", "not read");
