@@ -63,6 +63,7 @@ void Core::Touch(const InodePtr& inode) {
 InodePtr Core::Insert(InodeRecord record, bool in_meta) {
   auto inode = std::make_shared<Inode>(std::move(record), in_meta);
   if (inode->record.IsDirectory()) inode->known = db->ListingComplete(inode->ino);
+  if (!inode->record.operation_key.empty()) ++open_keys[inode->record.operation_key];
   inode->recency = recency_.insert(recency_.end(), inode->ino);
   table_[inode->ino] = inode;
   TrimTable();
@@ -217,6 +218,11 @@ Status Core::TouchDirectory(const InodePtr& dir, Transaction& txn) {
   return {};
 }
 
+void Core::NoteFailure(Inode& inode) {
+  ++inode.failures;
+  inode.retry_ns = clock.MonotonicNs() + PauseAfter(inode.failures);
+}
+
 int64_t Core::PauseAfter(int failures) {
   int64_t pause = kFirstRetryNs;
   for (int i = 1; i < failures && pause < kLastRetryNs; ++i) pause *= 2;
@@ -225,7 +231,7 @@ int64_t Core::PauseAfter(int failures) {
 
 int64_t Core::DueOf(const Inode& inode) const {
   const int64_t now = clock.MonotonicNs();
-  if (inode.failures > 0) return now + PauseAfter(inode.failures);
+  if (inode.failures > 0) return inode.retry_ns;
   if (inode.urgent || inode.must_evacuate || flushers > 0 || (pressure > 0 && inode.record.content_dirty)) return now;
   int64_t due = inode.last_change_ns + options.writeback_delay_ns;
   if (inode.write_opens > 0 && inode.record.content_dirty) {
@@ -330,7 +336,7 @@ Status Core::Commit(Transaction& txn, KvDurability durability) {
 
 Status Core::AddTombstone(const Origin& origin, Transaction& txn) {
   if (origin.superseded) return {};
-  ASSIGN_OR_RETURN(const auto pending, db->FindTombstone(origin.key));
+  ASSIGN_OR_RETURN(const bool pending, db->HasTombstone(txn, origin.key));
   if (!pending) ++tombstones;
   db->PutTombstone(txn, origin.key, {origin.etag, origin.version_id, NowNs(), 0});
   db->RemoveDisplaced(txn, origin.key);
@@ -341,7 +347,7 @@ Status Core::AddTombstone(const Origin& origin, Transaction& txn) {
 }
 
 Status Core::RemoveTombstone(const std::string& key, Transaction& txn) {
-  ASSIGN_OR_RETURN(const auto pending, db->FindTombstone(key));
+  ASSIGN_OR_RETURN(const bool pending, db->HasTombstone(txn, key));
   if (!pending) return {};
   db->RemoveTombstone(txn, key);
   --tombstones;

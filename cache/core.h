@@ -80,7 +80,8 @@ class Core {
   Result<std::string> DirectoryPrefix(Ino dir) REQUIRES(mu);
   // "/a/b" for messages.
   std::string PathOf(const Inode& inode) REQUIRES(mu);
-  // True when the object at `key` belongs to an inode elsewhere or is about to be deleted (never show it in a listing).
+  // True when the object at `key` belongs to an inode elsewhere, is about to be deleted, or may be what a step of ours
+  // just left there (never show it in a listing).
   Result<bool> KeyIsSpokenFor(std::string_view key) REQUIRES(mu);
   // True when KeyIsSpokenFor may hold for keys with the prefix.
   Result<bool> AnySpokenForUnder(std::string_view prefix) REQUIRES(mu);
@@ -96,6 +97,8 @@ class Core {
   // A step at the key is under way, or one of unknown outcome may still arrive.
   bool IsBusy(const std::string& key) REQUIRES(mu);
   void NoteLateDeletion(const std::string& key) REQUIRES(mu);
+  // Where the inode's last step was sent; empty: its outcome is known. The caller saves.
+  void SetOperationKey(Inode& inode, const std::string& key) REQUIRES(mu);
   // W3: what a listing that is under way says of the key no longer counts.
   void NoteKeyChanged(const std::string& key) REQUIRES(mu);
 
@@ -121,6 +124,8 @@ class Core {
   void UpdateQueue(const InodePtr& inode) REQUIRES(mu);
   void Dequeue(const InodePtr& inode) REQUIRES(mu);
   void MakeUrgent(const InodePtr& inode) REQUIRES(mu);
+  // Not tried again before a pause, which doubles each time.
+  void NoteFailure(Inode& inode) REQUIRES(mu);
   // How long to wait after so many failures in a row.
   static int64_t PauseAfter(int failures);
   Status Commit(Transaction& txn, KvDurability durability = KvDurability::kNoSync) REQUIRES(mu);
@@ -143,6 +148,7 @@ class Core {
   std::set<std::pair<int64_t, Ino>> queue GUARDED_BY(mu);  // (due on the monotonic clock, inode)
   std::map<uint64_t, Ino> dirty_by_order GUARDED_BY(mu);
   std::unordered_set<std::string> busy_keys GUARDED_BY(mu);
+  std::map<std::string, int, std::less<>> open_keys GUARDED_BY(mu);  // how many operation_keys name them
   std::map<std::string, int64_t> late_keys GUARDED_BY(mu);         // a deletion may still arrive there, until then
   std::set<std::string, std::less<>> changed_keys GUARDED_BY(mu);  // put or deleted by us while listings were under way
   std::map<std::string, Ino> moved_prefixes GUARDED_BY(mu);

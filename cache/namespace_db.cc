@@ -181,6 +181,12 @@ Result<std::optional<Tombstone>> NamespaceDb::FindTombstone(std::string_view key
   return std::optional<Tombstone>(std::move(tombstone));
 }
 
+Result<bool> NamespaceDb::HasTombstone(const Transaction& txn, std::string_view key) const {
+  if (const auto changed = txn.tombstones.find(key); changed != txn.tombstones.end()) return changed->second;
+  ASSIGN_OR_RETURN(const auto stored, FindTombstone(key));
+  return stored.has_value();
+}
+
 Result<std::optional<Ino>> NamespaceDb::FindDisplaced(std::string_view key) const {
   ASSIGN_OR_RETURN(auto value, meta_->Get(Row('K', key)));
   if (!value) return std::optional<Ino>();
@@ -288,9 +294,11 @@ void NamespaceDb::SetListingComplete(Transaction& txn, Ino dir, bool complete) c
 void NamespaceDb::PutTombstone(Transaction& txn, std::string_view key, const Tombstone& tombstone) const {
   const std::string row = Row('T', key);
   txn.meta.Put(row, Serialize(row, tombstone));
+  txn.tombstones.insert_or_assign(std::string(key), true);
 }
 void NamespaceDb::RemoveTombstone(Transaction& txn, std::string_view key) const {
   txn.meta.Delete(Row('T', key));
+  txn.tombstones.insert_or_assign(std::string(key), false);
 }
 
 void NamespaceDb::PutDisplaced(Transaction& txn, std::string_view key, Ino ino) const {

@@ -24,6 +24,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,6 +59,7 @@ struct Transaction {
   KvBatch meta;
   KvBatch listing;
   std::vector<std::string> removals;  // F rows of this transaction, cleared by a later one
+  std::map<std::string, bool, std::less<>> tombstones;  // keys whose T row it writes (true) or removes
 };
 
 // Reads are thread-safe. Commit, Settle and the transaction builders are called under the tree's mutex.
@@ -83,6 +85,8 @@ class NamespaceDb {
   Result<std::vector<std::pair<uint32_t, std::string>>> BlockRows(Ino ino, bool in_meta) const;
 
   Result<std::optional<Tombstone>> FindTombstone(std::string_view key) const;
+  // As it will be after the transaction.
+  Result<bool> HasTombstone(const Transaction& txn, std::string_view key) const;
   Result<std::optional<Ino>> FindDisplaced(std::string_view key) const;
   // Calls `visit` with each pending deletion with key >= `from`, in key order, until it returns false.
   Status VisitTombstones(std::string_view from,

@@ -24,7 +24,7 @@ Status WriteBack::Finish(const OpContext& ctx, const Step& step, Result<Outcome>
   {
     MutexLock lock(core_.mu);
     step.inode->stepping = false;
-    if (!outcome.Is(Errc::kAmbiguous)) step.inode->record.operation_key.clear();
+    if (!outcome.Is(Errc::kAmbiguous)) core_.SetOperationKey(*step.inode, "");
     core_.busy_keys.erase(step.key);
     --core_.steps_in_flight;
     applied = outcome.ok() ? ApplySuccess(step, *outcome) : ApplyFailure(step, outcome.error());
@@ -220,6 +220,7 @@ Status WriteBack::AdoptObject(const Step& step, const ObjectInfo& info) {
   RETURN_IF_ERROR(data_.Forget(step.inode, txn));
   if (old && old->key != step.key) RETURN_IF_ERROR(core_.AddTombstone(*old, txn));
   RETURN_IF_ERROR(core_.RemoveTombstone(step.key, txn));
+  core_.SetOperationKey(inode, "");
   record = std::move(adopted);
   inode.stale_name.emplace(record.parent, record.name);
   RETURN_IF_ERROR(core_.ReleaseHeld(step.inode, txn));
@@ -325,12 +326,12 @@ Status WriteBack::ApplyFailure(const Step& step, const Error& error) {
   }
   if (error.code == Errc::kAmbiguous && inode.asked_in_vain) {
     // No failure yet: it is asked for again, or sent again, until nothing can arrive any more.
-    ++inode.failures;
+    core_.NoteFailure(inode);
     core_.UpdateQueue(step.inode);
     return {};
   }
   // W6: the data stays, the error is shown, and others do not wait.
-  ++inode.failures;
+  core_.NoteFailure(inode);
   inode.last_error = error;
   if (ErrcRetryClass(error.code) == RetryClass::kNever) inode.unseen_error = error;
   core_.failing.insert(inode.ino);

@@ -105,6 +105,14 @@ void Core::NoteLateDeletion(const std::string& key) {
   if (options.late_arrival_ns > 0) late_keys[key] = clock.MonotonicNs() + options.late_arrival_ns;
 }
 
+void Core::SetOperationKey(Inode& inode, const std::string& key) {
+  std::string& now = inode.record.operation_key;
+  if (now == key) return;
+  if (const auto open = open_keys.find(now); open != open_keys.end() && --open->second == 0) open_keys.erase(open);
+  if (!key.empty()) ++open_keys[key];
+  now = key;
+}
+
 void Core::NoteReachable() {
   if (unreachable) LogInfo("the bucket can be reached again");
   unreachable.reset();
@@ -121,7 +129,7 @@ void Core::NoteKeyChanged(const std::string& key) {
 }
 
 Result<bool> Core::KeyIsSpokenFor(std::string_view key) {
-  if (changed_keys.contains(key) || UnderMovedPrefix(key)) return true;
+  if (changed_keys.contains(key) || open_keys.contains(key) || UnderMovedPrefix(key)) return true;
   ASSIGN_OR_RETURN(const auto tombstone, db->FindTombstone(key));
   if (tombstone) return true;
   ASSIGN_OR_RETURN(const auto displaced, db->FindDisplaced(key));
@@ -131,6 +139,8 @@ Result<bool> Core::KeyIsSpokenFor(std::string_view key) {
 Result<bool> Core::AnySpokenForUnder(std::string_view prefix) {
   const auto changed = changed_keys.lower_bound(prefix);
   if (changed != changed_keys.end() && changed->starts_with(prefix)) return true;
+  const auto open = open_keys.lower_bound(prefix);
+  if (open != open_keys.end() && open->first.starts_with(prefix)) return true;
   if (UnderMovedPrefix(prefix)) return true;
   for (const auto& [moved, dir] : moved_prefixes) {
     if (moved.starts_with(prefix)) return true;

@@ -267,6 +267,7 @@ Status Engine::ForgetClean(const InodePtr& inode) {
   core_.db->RemoveDisplaced(txn, record.origin->key);
   const Status removed = core_.files.Unlink(core_.DataPath(inode->ino));
   if (!removed.ok() && !removed.Is(Errc::kNotFound)) return removed;
+  core_.SetOperationKey(*inode, "");
   inode->freed = true;
   core_.ForgetCached(inode->ino);
   return core_.Commit(txn);

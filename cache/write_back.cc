@@ -105,7 +105,7 @@ Result<std::optional<WriteBack::Step>> WriteBack::ChooseStep(int64_t now_ns, boo
     if (!planned.ok()) {
       inode->last_error = planned.error();
       inode->unseen_error = planned.error();
-      ++inode->failures;
+      core_.NoteFailure(*inode);
       core_.failing.insert(inode->ino);
       core_.progress_changed.NotifyAll();
       if (ignore_delay) {
@@ -222,7 +222,7 @@ Result<std::optional<WriteBack::Step>> WriteBack::PlanStep(const InodePtr& inode
   Transaction txn;
   step.operation = core_.next_operation++;
   inode->record.operation = step.operation;
-  inode->record.operation_key = step.key;
+  core_.SetOperationKey(*inode, step.key);
   step.record.operation = step.operation;
   core_.Save(*inode, txn);
   RETURN_IF_ERROR(core_.Commit(txn));

@@ -246,6 +246,41 @@ TEST_P(SharedBucketTest, AnEvacuationEndsWhenThereIsNothingLeftToEvacuate) {
   EXPECT_EQ(cache_.Bucket(), expected);
 }
 
+TEST_P(SharedBucketTest, WhoeverWaitsForAnEvacuationDoesNotPutItOff) {
+  ASSERT_OK(cache_.WriteFile("a", "old"));
+  cache_.Flush();
+  ASSERT_OK(cache_.Rename("a", "b"));
+  ASSERT_OK(cache_.WriteFile("a", "new"));
+  cache_.faulty().Inject(StoreCall::kCopy, StoreFault::kFail);
+  for (int i = 0; i < 200; ++i) {
+    cache_.clock().Advance(20'000'000);
+    ASSERT_OK(cache_->RunWriteBack(cache_.ctx(), /*ignore_delay=*/false));
+  }
+  const std::map<std::string, std::string> expected{{"a", "new"}, {"b", "old"}};
+  EXPECT_EQ(cache_.Bucket(), expected);
+}
+
+TEST_P(SharedBucketTest, AFileThatIsRemovedWhileItsUploadIsUnansweredStaysRemoved) {
+  for (const bool replaced : {false, true}) {
+    if (replaced) {
+      Put("f", "old");
+      WaitOutTtl();
+      ASSERT_OK(cache_.Unlink("f"));
+    }
+    ASSERT_OK(cache_.WriteFile("f", "new"));
+    cache_.faulty().Inject(StoreCall::kPut, StoreFault::kLoseAnswer);
+    cache_.faulty().Inject(StoreCall::kHead, StoreFault::kFail);
+    cache_.clock().Advance(cache_.options().writeback_delay_ns);
+    ASSERT_OK(cache_->RunWriteBack(cache_.ctx(), /*ignore_delay=*/false));
+    EXPECT_EQ(cache_.Bucket().at("f"), "new");
+    ASSERT_OK(cache_.Unlink("f"));
+    WaitOutTtl();
+    EXPECT_EQ(cache_.At("f"), 0U);
+    cache_.Flush();
+    EXPECT_TRUE(cache_.Bucket().empty());
+  }
+}
+
 TEST_P(SharedBucketTest, WhatWasMovedAndMovedBackFollowsTheBucketAgain) {
   for (const char* key : {"f", "g", "d/f"}) Put(key, "old");
   EXPECT_EQ(cache_.Tree().size(), 4U);
