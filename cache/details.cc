@@ -158,9 +158,12 @@ Status Loader::TakeDetails(const InodePtr& inode, const std::optional<ObjectInfo
       record.symlink_target = told.symlink_target;
       record.size = told.size;
     }
-    const uint64_t limit = record.origin ? record.limit() : told.limit();
-    record.origin = told.origin;
-    record.origin->limit = std::min(limit, told.origin->limit);
+    // Write-back may have moved it, with its metadata, since it was asked for.
+    if (!record.origin || record.origin->key == told.origin->key) {
+      const uint64_t limit = record.origin ? record.limit() : told.limit();
+      record.origin = told.origin;
+      record.origin->limit = std::min(limit, told.origin->limit);
+    }
     core_.db->PutDentry(txn, record.parent, {record.name, record.ino, record.mode & S_IFMT}, inode->in_meta);
   } else if (record.IsDirectory()) {
     record.origin.reset();

@@ -61,6 +61,20 @@ void FaultyStore::SetDown(bool down) {
   down_ = down;
 }
 
+void FaultyStore::Meanwhile(StoreCall call, std::function<void()> action) {
+  MutexLock lock(mu_);
+  kind(call).meanwhile = std::move(action);
+}
+
+void FaultyStore::ActMeanwhile(StoreCall call) {
+  std::function<void()> action;
+  {
+    MutexLock lock(mu_);
+    action.swap(kind(call).meanwhile);
+  }
+  if (action) action();
+}
+
 void FaultyStore::Hold(StoreCall call) {
   MutexLock lock(mu_);
   kind(call).held = true;
@@ -81,6 +95,7 @@ void FaultyStore::Heal() {
   MutexLock lock(mu_);
   for (Kind& each : kinds_) {
     each.planned.clear();
+    each.meanwhile = nullptr;
     each.held = false;
   }
   one_in_ = 0;
@@ -128,7 +143,11 @@ Result<std::optional<FaultyStore::Planned>> FaultyStore::Arrive(const OpContext&
 template <typename T, typename Operation>
 Result<T> FaultyStore::Run(const OpContext& ctx, StoreCall call, Operation operation) {
   ASSIGN_OR_RETURN(const auto planned, Arrive(ctx, call));
-  if (!planned) return operation();
+  if (!planned) {
+    auto done = operation();
+    ActMeanwhile(call);
+    return done;
+  }
   if (planned->fault == StoreFault::kFail) return Error{planned->error, "injected"};
   if (planned->fault == StoreFault::kLoseRequest) return Lost(call);
   [[maybe_unused]] const auto lost = operation();
@@ -138,7 +157,11 @@ Result<T> FaultyStore::Run(const OpContext& ctx, StoreCall call, Operation opera
 Result<ObjectInfo> FaultyStore::Get(const OpContext& ctx, std::string_view key, const GetOptions& options,
                                     BodySink& sink) {
   ASSIGN_OR_RETURN(const auto planned, Arrive(ctx, StoreCall::kGet));
-  if (!planned) return base_.Get(ctx, key, options, sink);
+  if (!planned) {
+    auto got = base_.Get(ctx, key, options, sink);
+    ActMeanwhile(StoreCall::kGet);
+    return got;
+  }
   if (planned->fault == StoreFault::kFail) return Error{planned->error, "injected"};
   if (planned->fault != StoreFault::kCutShort) return Lost(StoreCall::kGet);
   const auto info = base_.Head(ctx, key, options.version);

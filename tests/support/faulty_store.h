@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -56,12 +57,15 @@ class FaultyStore : public ObjectStore {
   void InjectRandomly(uint64_t seed, uint64_t one_in);
   // While down every call is kUnavailable at once, as without a network.
   void SetDown(bool down);
+  // Once the next call of this kind is done, before its caller learns of it, its thread runs `action`. One may be
+  // pending.
+  void Meanwhile(StoreCall call, std::function<void()> action);
   // Calls of this kind wait before they are done, until Release or until their OpContext gives up.
   void Hold(StoreCall call);
   void Release(StoreCall call);
   // Waits until at least `n` calls of this kind are held.
   void WaitUntilHeld(StoreCall call, int n);
-  // Drops what Inject left, ends InjectRandomly, Hold and SetDown.
+  // Drops what Inject and Meanwhile left, ends InjectRandomly, Hold and SetDown.
   void Heal();
 
   // Calls that arrived, faulty ones included.
@@ -108,12 +112,14 @@ class FaultyStore : public ObjectStore {
   struct Kind {
     int64_t calls = 0;
     std::map<int64_t, Planned> planned;  // by number of the call
+    std::function<void()> meanwhile;
     bool held = false;
     int waiting = 0;
   };
 
   // Counts the call, waits while its kind is held, and says which fault it meets.
   Result<std::optional<Planned>> Arrive(const OpContext& ctx, StoreCall call);
+  void ActMeanwhile(StoreCall call);
   template <typename T, typename Operation>
   Result<T> Run(const OpContext& ctx, StoreCall call, Operation operation);
   Kind& kind(StoreCall call) REQUIRES(mu_) { return kinds_[static_cast<size_t>(call)]; }

@@ -246,6 +246,21 @@ TEST_P(SharedBucketTest, AnEvacuationEndsWhenThereIsNothingLeftToEvacuate) {
   EXPECT_EQ(cache_.Bucket(), expected);
 }
 
+TEST_P(SharedBucketTest, AttributesThatArriveAfterTheObjectWasMovedDoNotMoveItBack) {
+  Put("f", "bytes", {{"mode", "33152"}});  // 0600
+  (void)List(kRootIno);
+  cache_.faulty().Meanwhile(StoreCall::kHead, [this] {
+    ASSERT_OK(cache_.Rename("f", "g"));
+    cache_.Flush();
+  });
+  (void)cache_->Lookup(cache_.ctx(), kRootIno, "f");
+  EXPECT_EQ(cache_.Requests("copy"), 1);
+  EXPECT_EQ(cache_->Lookup(cache_.ctx(), kRootIno, "g")->mode, S_IFREG | 0600U);
+  EXPECT_EQ(cache_.ReadFile("g").value(), "bytes");
+  cache_.Flush();
+  EXPECT_EQ(cache_.Bucket(), (std::map<std::string, std::string>{{"g", "bytes"}}));
+}
+
 TEST_P(SharedBucketTest, WhoeverWaitsForAnEvacuationDoesNotPutItOff) {
   ASSERT_OK(cache_.WriteFile("a", "old"));
   cache_.Flush();
