@@ -24,6 +24,7 @@
 #include "tests/support/seeds.h"
 #include "tests/support/static_credentials.h"
 #include "tests/support/string_sink.h"
+#include "tests/support/temporary_directory.h"
 
 namespace pailfs {
 namespace {
@@ -46,19 +47,12 @@ class Workload {
         credentials_(imposter_.credentials().access_key_id, imposter_.credentials().secret_access_key),
         level_(server.level) {
     imposter_.AddBucket("bucket", memory_);
-    std::string pattern = (std::filesystem::temp_directory_path() / "pailfs-chaos-XXXXXX").string();
-    directory_ = mkdtemp(pattern.data());
     // What a server is found to do must not depend on the weather.
     proxy_.SetLevel(ChaosLevel::kOff);
     Connect();
     Open();
     proxy_.SetLevel(level_);
   }
-  ~Workload() {
-    cache_.reset();
-    std::filesystem::remove_all(directory_);
-  }
-
   void Run(int operations) {
     for (int i = 0; i < operations && !testing::Test::HasFatalFailure(); ++i) {
       Step();
@@ -112,7 +106,7 @@ class Workload {
   }
   void Open() {
     cache::MountOptions options;
-    options.directory = StrCat(directory_, '/', generation_);
+    options.directory = StrCat(directory_.path(), '/', generation_);
     options.host_name = "host";
     options.writeback_delay_ns = 10'000'000;
     options.ttl_ns = 200'000'000;
@@ -310,7 +304,7 @@ class Workload {
   Metrics metrics_;
   std::unique_ptr<s3client::HttpTransport> transport_ = s3client::NewCurlTransport({});
   std::unique_ptr<s3client::S3Store> store_;
-  std::string directory_;
+  TemporaryDirectory directory_;
   int generation_ = 0;
   std::unique_ptr<cache::MountCache> cache_;
   Tree model_;

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@
 #include "tests/support/memory_store.h"
 #include "tests/support/results.h"
 #include "tests/support/string_sink.h"
+#include "tests/support/temporary_directory.h"
 
 namespace pailfs::cache {
 
@@ -84,12 +86,6 @@ class CacheHarness {
         directory_("/cache") {
     if (bucket.shared) options_.ttl_ns = kTtlNs;
   }
-  ~CacheHarness() {
-    cache_.reset();
-    if (root_.empty()) return;
-    std::error_code ignored;
-    std::filesystem::remove_all(root_, ignored);
-  }
 
   void Open() {
     options_.directory = directory_;
@@ -108,7 +104,7 @@ class CacheHarness {
   }
   // What kill -9 leaves: the directory as it is at this moment.
   void Crash() {
-    const std::string next = StrCat(root_, '/', ++generation_);
+    const std::string next = StrCat(root_->path(), '/', ++generation_);
     // The database deletes old files in the background; a copy that met that is made again.
     for (std::error_code failed;;) {
       std::filesystem::copy(directory_, next, std::filesystem::copy_options::recursive, failed);
@@ -122,7 +118,7 @@ class CacheHarness {
   // Everything cached is gone; only the bucket is left.
   void ReopenEmpty() {
     cache_.reset();
-    directory_ = StrCat(root_, '/', ++generation_);
+    directory_ = StrCat(root_->path(), '/', ++generation_);
     Open();
   }
   // Writes everything back.
@@ -275,9 +271,8 @@ class CacheHarness {
     MemoryStore memory;
   };
   void MakeRoot() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "pailfs-cache-XXXXXX").string();
-    root_ = mkdtemp(pattern.data());
-    directory_ = root_ + "/0";
+    root_.emplace();
+    directory_ = root_->path() + "/0";
   }
 
   FileSystem& files_;
@@ -290,7 +285,7 @@ class CacheHarness {
   MeteredStore store_;
   OpContext ctx_;
   MountOptions options_;
-  std::string root_;
+  std::optional<TemporaryDirectory> root_;  // none over a file system of a test
   std::string directory_;
   int generation_ = 0;
   std::unique_ptr<MountCache> cache_;

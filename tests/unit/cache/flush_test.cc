@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -14,6 +13,7 @@
 #include "cache/mount_cache.h"
 #include "tests/support/faulty_store.h"
 #include "tests/support/memory_store.h"
+#include "tests/support/temporary_directory.h"
 
 namespace pailfs::cache {
 namespace {
@@ -21,19 +21,12 @@ namespace {
 class FlushTest : public testing::Test {
  protected:
   FlushTest() : memory_(SystemClock(), {.sole_owner = true}), faulty_(memory_) {
-    std::string pattern = (std::filesystem::temp_directory_path() / "pailfs-flush-XXXXXX").string();
-    directory_ = mkdtemp(pattern.data());
     MountOptions options;
-    options.directory = directory_ + "/cache";
+    options.directory = directory_.path() + "/cache";
     options.writeback_delay_ns = 3'600'000'000'000;
     auto opened = MountCache::Open(PosixFileSystem(), faulty_, SystemClock(), SystemRandom(), metrics_, options);
     EXPECT_TRUE(opened.ok());
     cache_ = std::move(*opened);
-  }
-  ~FlushTest() override {
-    cache_.reset();
-    std::error_code ignored;
-    std::filesystem::remove_all(directory_, ignored);
   }
 
   void Write(const std::string& name, std::string_view content) {
@@ -52,7 +45,7 @@ class FlushTest : public testing::Test {
   Metrics metrics_;
   MemoryStore memory_;
   FaultyStore faulty_;
-  std::string directory_;
+  TemporaryDirectory directory_;
   std::unique_ptr<MountCache> cache_;
 };
 

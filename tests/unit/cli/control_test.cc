@@ -11,7 +11,7 @@
 #include "base/mutex.h"
 #include "cli/control_client.h"
 #include "cli/control_server.h"
-#include "tests/unit/cli/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 namespace pailfs::cli {
 namespace {

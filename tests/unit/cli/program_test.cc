@@ -15,7 +15,7 @@
 #include "base/file_system.h"
 #include "base/json.h"
 #include "base/str.h"
-#include "tests/unit/cli/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 extern char** environ;
 

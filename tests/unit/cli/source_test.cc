@@ -6,7 +6,7 @@
 #include <filesystem>
 
 #include "base/str.h"
-#include "tests/unit/cli/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 namespace pailfs::cli {
 namespace {
