@@ -218,8 +218,9 @@ enum class VersioningState : uint8_t { kOff, kEnabled, kSuspended };
 // What this bucket can do beyond the basics.
 struct Capabilities {
   VersioningState versioning = VersioningState::kOff;
-  bool conditional_put = false;
-  bool conditional_delete = false;
+  // Conditions are checked in the moment of the change, by whoever makes it. Else a request that is carried out late
+  // may override what came after its conditions were looked at.
+  bool atomic_conditions = false;
   bool list_metadata = false;  // List fills headers and metadata
   bool as_of = false;
   bool rename = false;                      // Rename and RenamePrefix

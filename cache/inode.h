@@ -69,7 +69,7 @@ struct Inode {
   // changed since.
   uint64_t sent_content_generation = UINT64_MAX;
   uint64_t sent_attribute_generation = UINT64_MAX;
-  int64_t sent_ns = 0;                // when the last step was sent; of an earlier process: when we began
+  int64_t sent_ns = 0;                // until when the answer to the last step was waited for
   bool asked_in_vain = false;         // nothing was found of it, but it may still arrive
   std::optional<Error> unseen_error;  // to be returned once, by close or fsync
   std::optional<Error> last_error;

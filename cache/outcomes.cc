@@ -17,6 +17,10 @@ constexpr int kMostAborts = 20;
 
 Status WriteBack::Finish(const OpContext& ctx, const Step& step, Result<Outcome> outcome) {
   if (!step.ask && (outcome.Is(Errc::kPreconditionFailed) || outcome.Is(Errc::kAmbiguous))) {
+    {
+      MutexLock lock(core_.mu);
+      step.inode->sent_ns = core_.clock.MonotonicNs();
+    }
     outcome = Resolve(ctx, step, std::move(outcome).error());
   }
   Status applied;
@@ -122,6 +126,9 @@ Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& 
   }
   if (!info.ok()) return Error{Errc::kAmbiguous, info.error().message};
   if (auto made = MadeBy(step, *info)) return std::move(*made);
+  if (error.code == Errc::kAmbiguous && !core_.capabilities.atomic_conditions) {
+    return NothingFound(step, Errc::kUnavailable, error.message);
+  }
   const std::string* token = FindMetadata(info->metadata, kOperationMetadata);
   if (token != nullptr && token->starts_with(StrCat(core_.mount_id, "."))) {
     MutexLock lock(core_.mu);

@@ -175,7 +175,6 @@ std::optional<WriteBack::Step> WriteBack::PlanAsk(const InodePtr& inode) {
 void WriteBack::Begin(const Step& step) {
   step.inode->stepping = true;
   if (!step.ask) {
-    step.inode->sent_ns = core_.clock.MonotonicNs();
     step.inode->asked_in_vain = false;
   }
   step.inode->sent_content_generation = step.content_generation;
@@ -187,10 +186,11 @@ void WriteBack::Begin(const Step& step) {
 Result<std::optional<WriteBack::Step>> WriteBack::PlanStep(const InodePtr& inode) {
   if (inode->stepping || inode->freed) return std::optional<Step>();
   if (!inode->record.operation_key.empty()) {
-    // The same step at the same key, under its condition, leaves a late one nothing to do.
+    // The same step at the same key, under its condition, leaves a late one nothing to do. Where the bucket does not
+    // check conditions itself, nothing is sent before the late one can come no more.
     const auto target = inode->record.parent != 0 ? core_.TargetKey(*inode) : Result<std::string>(std::string());
-    const bool again =
-        inode->asked_in_vain && !inode->must_evacuate && target.ok() && *target == inode->record.operation_key;
+    const bool again = core_.capabilities.atomic_conditions && inode->asked_in_vain && !inode->must_evacuate &&
+                       target.ok() && *target == inode->record.operation_key;
     if (!again) return PlanAsk(inode);
   }
   Step step;

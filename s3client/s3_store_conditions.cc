@@ -102,7 +102,30 @@ Result<std::optional<ObjectInfo>> S3StoreImpl::Predecessor(const OpContext& ctx,
 }
 
 Status S3StoreImpl::TakeBack(const OpContext& ctx, std::string_view key, std::string_view version_id) {
-  RETURN_IF_ERROR(SendDelete(ctx, {std::string(key), std::string(version_id), {}}, /*with_condition=*/false));
+  const std::pair<std::string, std::string> version(key, version_id);
+  {
+    MutexLock lock(taking_back_mu_);
+    taking_back_.insert(version);
+  }
+  RETURN_IF_ERROR(SendDelete(ctx, {version.first, version.second, {}}, /*with_condition=*/false));
+  MutexLock lock(taking_back_mu_);
+  taking_back_.erase(version);
+  return {};
+}
+
+Status S3StoreImpl::FinishTakingBack(const OpContext& ctx, std::string_view key) {
+  std::vector<std::string> versions;
+  {
+    MutexLock lock(taking_back_mu_);
+    if (taking_back_.empty()) return {};
+    for (const auto& [of, version_id] : taking_back_) {
+      if (of == key) versions.push_back(version_id);
+    }
+  }
+  for (const std::string& version_id : versions) {
+    const Status taken_back = TakeBack(ctx, key, version_id);
+    if (!taken_back.ok()) return Error{Errc::kUnavailable, taken_back.error().message};
+  }
   return {};
 }
 

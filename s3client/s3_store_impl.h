@@ -5,10 +5,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "s3client/bodies.h"
 #include "s3client/caller.h"
 #include "s3client/key_gate.h"
@@ -87,8 +90,10 @@ class S3StoreImpl final : public S3Store {
   // What was current before the version `version_id` of the key came: nullopt for nothing. kNotFound: no such version.
   Result<std::optional<ObjectInfo>> Predecessor(const OpContext& ctx, std::string_view key,
                                                 std::string_view version_id);
-  // Removes what we made ourselves.
+  // Removes what we made ourselves. Until that is certain, nobody gets to see the key.
   Status TakeBack(const OpContext& ctx, std::string_view key, std::string_view version_id);
+  // kUnavailable: versions of the key that were to be taken back may still be there.
+  Status FinishTakingBack(const OpContext& ctx, std::string_view key);
 
   // --- put and multipart ---
   Result<PutResult> PutWhole(const OpContext& ctx, std::string_view key, BodySource& body, const PutOptions& options,
@@ -141,6 +146,9 @@ class S3StoreImpl final : public S3Store {
   const ServerTraits traits_;
   const std::shared_ptr<S3Caller> caller_;
   KeyGate gate_;
+
+  Mutex taking_back_mu_;
+  std::set<std::pair<std::string, std::string>> taking_back_ GUARDED_BY(taking_back_mu_);  // key, version
 };
 
 Status CheckKey(std::string_view key);

@@ -52,8 +52,9 @@ int64_t WholeSeconds(int64_t time_us) {
 Capabilities S3StoreImpl::capabilities() const {
   Capabilities can;
   can.versioning = traits_.versioning;
-  can.conditional_put = true;
-  can.conditional_delete = true;
+  can.atomic_conditions = traits_.probed_at_us != 0 && traits_.put_if_absent &&
+                          traits_.put_if_match != IfMatchForm::kNone && traits_.complete_conditions &&
+                          traits_.copy_conditions && traits_.delete_if_match;
   can.list_metadata = traits_.list_metadata;
   can.max_put_bytes = kMaxObjectBytes;
   return can;
@@ -127,6 +128,7 @@ Result<ObjectInfo> S3StoreImpl::Head(const OpContext& ctx, std::string_view key,
   RETURN_IF_ERROR(ctx.Check());
   RETURN_IF_ERROR(CheckKey(key));
   if (version.as_of_us) return Error{Errc::kUnsupported, "S3 answers for the present only"};
+  if (version.version_id.empty()) RETURN_IF_ERROR(FinishTakingBack(ctx, key));
   S3Request request = NewRequest("HEAD", key, Carries::kBytes);
   if (!version.version_id.empty()) request.query.emplace_back("versionId", version.version_id);
   S3Failure failure;

@@ -56,7 +56,7 @@ Capabilities EmbeddedBucket::capabilities() const {
   const CommitView view(*core_.index, none, 0, [] { return uint64_t{0}; });
   const auto state = StateIn(view);
   if (state.ok()) capabilities.versioning = state->versioning;
-  capabilities.conditional_put = capabilities.conditional_delete = true;
+  capabilities.atomic_conditions = true;
   capabilities.list_metadata = capabilities.as_of = capabilities.rename = capabilities.sole_owner = true;
   capabilities.max_user_metadata_bytes = kMaxUserMetadataBytes;
   return capabilities;

@@ -36,6 +36,7 @@ using Tree = std::map<std::string, std::string>;
 struct Server {
   VersioningState versioning = VersioningState::kEnabled;
   ChaosLevel level = ChaosLevel::kOff;
+  bool like_rgw = false;  // most conditions are ignored
 };
 
 class Workload {
@@ -47,6 +48,9 @@ class Workload {
         credentials_(imposter_.credentials().access_key_id, imposter_.credentials().secret_access_key),
         level_(server.level) {
     imposter_.AddBucket("bucket", memory_);
+    if (server.like_rgw) {
+      for (const S3Quirk quirk : kRgwQuirks) imposter_.SetQuirk(quirk, true);
+    }
     // What a server is found to do must not depend on the weather.
     proxy_.SetLevel(ChaosLevel::kOff);
     Connect();
@@ -310,13 +314,13 @@ class Workload {
   Tree model_;
 };
 
-// Each level in turn, with and without versions. The server checks conditions itself: where it does not, a request that
-// is carried out late can undo what was looked at in between.
+// Each level in turn, with and without versions, checking conditions and not.
 Server ServerFor(uint64_t seed) {
   constexpr ChaosLevel kLevels[] = {ChaosLevel::kOff, ChaosLevel::kLight, ChaosLevel::kMedium, ChaosLevel::kHeavy};
   Server server;
   server.level = kLevels[seed % 4];
   server.versioning = seed / 4 % 2 == 0 ? VersioningState::kEnabled : VersioningState::kOff;
+  server.like_rgw = seed / 8 % 2 == 1;
   return server;
 }
 

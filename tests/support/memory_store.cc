@@ -47,8 +47,7 @@ Capabilities MemoryStore::capabilities() const {
   MutexLock lock(mu_);
   Capabilities can;
   can.versioning = versioning_;
-  can.conditional_put = options_.conditional_put;
-  can.conditional_delete = options_.conditional_delete;
+  can.atomic_conditions = true;
   can.list_metadata = options_.list_metadata;
   can.as_of = options_.as_of;
   can.rename = options_.rename;
@@ -125,7 +124,6 @@ ObjectInfo MemoryStore::DescribeFound(std::string_view key, const Version& versi
 }
 
 Status MemoryStore::CheckConditions(std::string_view key, const Conditions& conditions) const {
-  if (!options_.conditional_put) return {};
   const Version* current = Current(key);
   if (conditions.if_none_match_any && current != nullptr) return Error{Errc::kPreconditionFailed, "the key exists"};
   if (conditions.if_match && (current == nullptr || current->etag != *conditions.if_match)) {
@@ -208,7 +206,7 @@ DeleteResult MemoryStore::DeleteVersion(std::string_view key, std::string_view v
 
 Result<DeleteResult> MemoryStore::DeleteOne(const DeleteItem& item) {
   RETURN_IF_ERROR(CheckKey(item.key));
-  if (item.if_match && options_.conditional_delete) {
+  if (item.if_match) {
     const auto found = Find(item.key, {item.version_id, {}});
     if (!found.ok() || (*found)->etag != *item.if_match) {
       return Error{Errc::kPreconditionFailed, "the object has another ETag or is not there"};

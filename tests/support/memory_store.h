@@ -18,12 +18,9 @@
 
 namespace pailfs {
 
-// Capabilities that are off make it a poorer server: conditions are ignored, metadata is missing from listings, as-of
-// and rename are kUnsupported.
+// Capabilities that are off make it a poorer server: metadata is missing from listings, as-of and rename are kUnsupported.
 struct MemoryStoreOptions {
   VersioningState versioning = VersioningState::kOff;
-  bool conditional_put = true;
-  bool conditional_delete = true;
   bool list_metadata = true;
   bool as_of = true;
   bool rename = true;
