@@ -224,6 +224,22 @@ TEST_F(EmulationTest, AForeignVersionThatSlippedInIsNotHidden) {
   EXPECT_EQ(transport_.lines().back(), "DELETE http://s3.test/bucket/k?versionId=v2");
 }
 
+TEST_F(EmulationTest, NobodySeesAVersionThatIsStillToBeTakenBack) {
+  const Reply gone{.status = 204, .headers = {}, .body = "", .error = {}};
+  transport_.Say({Status404(), Stored("x", "v2"), Versions(Version("v2", "e") + Version("v1", "foreign")),
+                  ErrorReply(403, "AccessDenied")});
+  EXPECT_ERRC(Put("x", Conditions::IfAbsent()), Errc::kAmbiguous);
+  transport_.Say({ErrorReply(403, "AccessDenied")});
+  EXPECT_ERRC(store().Head(ctx_, "k", {}), Errc::kUnavailable);
+  transport_.Say({gone, Object("foreign"), Object("foreign")});
+  EXPECT_EQ(store().Head(ctx_, "k", {})->etag, Hex(Md5Of("foreign")));
+  EXPECT_OK(store().Head(ctx_, "k", {}));
+  const Lines lines = transport_.lines();
+  const std::string take_back = "DELETE http://s3.test/bucket/k?versionId=v2";
+  const std::string look = "HEAD http://s3.test/bucket/k";
+  EXPECT_EQ(Lines(lines.end() - 4, lines.end()), (Lines{take_back, take_back, look, look}));
+}
+
 TEST_F(EmulationTest, ALaterForeignVersionIsNoMatterOfOurs) {
   transport_.Say({Object("old"), Stored("x", "v2"),
                   Versions(Version("v3", "foreign") + Version("v2", "e") + Version("v1", Hex(Md5Of("old"))))});
