@@ -334,11 +334,11 @@ Status Core::Commit(Transaction& txn, KvDurability durability) {
 
 // --- leaving ---
 
-Status Core::AddTombstone(const Origin& origin, Transaction& txn) {
+Status Core::AddTombstone(const Origin& origin, Transaction& txn, Ino successor) {
   if (origin.superseded) return {};
   ASSIGN_OR_RETURN(const bool pending, db->HasTombstone(txn, origin.key));
   if (!pending) ++tombstones;
-  db->PutTombstone(txn, origin.key, {origin.etag, origin.version_id, NowNs(), 0});
+  db->PutTombstone(txn, origin.key, {origin.etag, origin.version_id, NowNs(), successor});
   db->RemoveDisplaced(txn, origin.key);
   const int64_t due = flushers > 0 ? clock.MonotonicNs() : clock.MonotonicNs() + options.writeback_delay_ns;
   if (tombstones == 1 || due < tombstones_due_ns) tombstones_due_ns = due;

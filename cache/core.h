@@ -136,7 +136,8 @@ class Core {
   Status FreeIfUnused(const InodePtr& inode, Transaction& txn) REQUIRES(mu);
   // Releases what `inode` held, once its own bytes are safe.
   Status ReleaseHeld(const InodePtr& inode, Transaction& txn) REQUIRES(mu);
-  Status AddTombstone(const Origin& origin, Transaction& txn) REQUIRES(mu);
+  // `successor`: an inode that is about to overwrite the object.
+  Status AddTombstone(const Origin& origin, Transaction& txn, Ino successor = 0) REQUIRES(mu);
   // What is at the key, or will be, is not to be deleted any more.
   Status RemoveTombstone(const std::string& key, Transaction& txn) REQUIRES(mu);
 

@@ -47,6 +47,10 @@ bool WriteBack::HasBytesOf(const Step& step, const ObjectInfo& info) {
          info.size_bytes == step.record.origin->size;
 }
 
+bool WriteBack::IsOrigin(const Step& step, const ObjectInfo& info) {
+  return step.record.origin && step.record.origin->key == step.key && step.record.origin->etag == info.etag;
+}
+
 std::optional<WriteBack::Outcome> WriteBack::MadeBy(const Step& step, const ObjectInfo& info) const {
   const std::string* token = FindMetadata(info.metadata, kOperationMetadata);
   const bool ours = token != nullptr && *token == core_.OperationToken(step.record.ino, step.operation);
@@ -54,6 +58,44 @@ std::optional<WriteBack::Outcome> WriteBack::MadeBy(const Step& step, const Obje
   const bool bytes_tell = step.kind == Kind::kEvacuate || !step.record.attributes_dirty;
   if (!ours && !(bytes_tell && HasBytesOf(step, info))) return std::nullopt;
   return Outcome{{info.etag, info.version_id, info.last_modified_us}, info.size_bytes};
+}
+
+std::optional<WriteBack::Maker> WriteBack::MakerOf(const ObjectInfo& info) const {
+  const std::string* token = FindMetadata(info.metadata, kOperationMetadata);
+  if (token == nullptr || !token->starts_with(StrCat(core_.mount_id, "."))) return std::nullopt;
+  const std::string_view numbers = std::string_view(*token).substr(core_.mount_id.size() + 1);
+  const size_t dot = std::min(numbers.find('.'), numbers.size() - 1);
+  const auto ino = ParseUint(numbers.substr(0, dot));
+  const auto operation = ParseUint(numbers.substr(dot + 1));
+  if (!ino || !operation) return std::nullopt;
+  return Maker{*ino, *operation};
+}
+
+Result<WriteBack::Outcome> WriteBack::TakeLeftover(const Step& step, const ObjectInfo& info, const Maker& maker) {
+  MutexLock lock(core_.mu);
+  Inode& inode = *step.inode;
+  const InodeRecord& record = inode.record;
+  if (inode.as_recovered && IsNewer(step.record, info)) {
+    RETURN_IF_ERROR(AdoptObject(step, info));
+    return Error{Errc::kCancelled, "the bucket is ahead"};
+  }
+  const bool in_place = record.origin && record.origin->key == step.key && !record.origin->superseded;
+  if (in_place && maker.ino == record.ino && (record.content_dirty || !record.IsRegular())) {
+    return Outcome{{info.etag, info.version_id, info.last_modified_us}, info.size_bytes, /*older=*/true};
+  }
+  if (in_place) {
+    inode.replaces_etag = info.etag;
+  } else {
+    // Overwritten if the inode still comes to the key, or else deleted.
+    ASSIGN_OR_RETURN(const auto displaced, core_.db->FindDisplaced(step.key));
+    if (!displaced) {
+      Transaction txn;
+      const Origin leftover{step.key, info.etag, info.version_id, info.size_bytes, 0, info.last_modified_us, false};
+      RETURN_IF_ERROR(core_.AddTombstone(leftover, txn, record.ino));
+      RETURN_IF_ERROR(core_.Commit(txn));
+    }
+  }
+  return Error{Errc::kCancelled, "an earlier upload of ours is replaced"};
 }
 
 Error WriteBack::NothingFound(const Step& step, Errc otherwise, std::string message) {
@@ -67,9 +109,14 @@ Error WriteBack::NothingFound(const Step& step, Errc otherwise, std::string mess
 Result<WriteBack::Outcome> WriteBack::Ask(const OpContext& ctx, const Step& step) {
   auto info = core_.store.Head(ctx, step.key, {});
   if (!info.ok() && !info.Is(Errc::kNotFound)) return Error{Errc::kAmbiguous, info.error().message};
-  auto made = info.ok() ? MadeBy(step, *info) : std::nullopt;
-  if (!made) return NothingFound(step, Errc::kCancelled, "the step left nothing");
-  return std::move(*made);
+  if (!info.ok()) return NothingFound(step, Errc::kCancelled, "the step left nothing");
+  if (auto made = MadeBy(step, *info)) return std::move(*made);
+  Error nothing = NothingFound(step, Errc::kCancelled, "the step left nothing");
+  const auto maker = MakerOf(*info);
+  const bool leftover = maker && maker->ino == step.record.ino && !IsOrigin(step, *info);
+  // A later step may still arrive, and where conditions are not checked it would override what comes now.
+  if (!leftover || (nothing.code == Errc::kAmbiguous && !core_.capabilities.atomic_conditions)) return nothing;
+  return TakeLeftover(step, *info, *maker);
 }
 
 Status WriteBack::CheckSource(const OpContext& ctx, const Step& step) {
@@ -126,20 +173,12 @@ Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& 
   }
   if (!info.ok()) return Error{Errc::kAmbiguous, info.error().message};
   if (auto made = MadeBy(step, *info)) return std::move(*made);
+  if (error.code == Errc::kPreconditionFailed && target_as_wanted) return Error{Errc::kCancelled, error.message};
   if (error.code == Errc::kAmbiguous && !core_.capabilities.atomic_conditions) {
     return NothingFound(step, Errc::kUnavailable, error.message);
   }
-  const std::string* token = FindMetadata(info->metadata, kOperationMetadata);
-  if (token != nullptr && token->starts_with(StrCat(core_.mount_id, "."))) {
-    MutexLock lock(core_.mu);
-    if (step.inode->as_recovered && IsNewer(step.record, *info)) {
-      RETURN_IF_ERROR(AdoptObject(step, *info));
-      return Error{Errc::kCancelled, "the bucket is ahead"};
-    }
-    // Our own request, whose answer we never saw or forgot: the newer step replaces it.
-    step.inode->replaces_etag = info->etag;
-    return Error{Errc::kCancelled, "an earlier upload of ours is replaced"};
-  }
+  const auto maker = MakerOf(*info);
+  if (maker && !IsOrigin(step, *info)) return TakeLeftover(step, *info, *maker);
   if (error.code == Errc::kAmbiguous) return NothingFound(step, Errc::kUnavailable, error.message);
   if (step.record.IsDirectory() || HasBytesOf(step, *info)) {
     // Attributes are all that is different: ours win, and a tree is not renamed for them.
@@ -151,10 +190,8 @@ Result<WriteBack::Outcome> WriteBack::Resolve(const OpContext& ctx, const Step& 
 }
 
 bool WriteBack::IsNewer(const InodeRecord& record, const ObjectInfo& info) const {
-  const std::string* token = FindMetadata(info.metadata, kOperationMetadata);
-  if (token == nullptr || !token->starts_with(StrCat(core_.mount_id, "."))) return false;
-  const auto operation = ParseUint(std::string_view(*token).substr(token->rfind('.') + 1));
-  return operation && *operation >= record.changed_operation;
+  const auto maker = MakerOf(info);
+  return maker && maker->operation >= record.changed_operation;
 }
 
 Status WriteBack::AskUnanswered(const OpContext& ctx) {
@@ -256,7 +293,7 @@ Status WriteBack::MoveOrigin(const Step& step, const Outcome& outcome, Transacti
   const std::optional<Origin> old = record.origin;
   Origin origin{step.key, outcome.put.etag, outcome.put.version_id, outcome.size, 0, outcome.put.last_modified_us,
                 false};
-  const bool same_content = record.content_generation == step.content_generation;
+  const bool same_content = !outcome.older && record.content_generation == step.content_generation;
   if (step.kind == Kind::kPutContent) DropContentMetadata(record.foreign_metadata);
   if (step.kind == Kind::kPutContent && same_content) {
     origin.limit = outcome.size;
@@ -270,7 +307,8 @@ Status WriteBack::MoveOrigin(const Step& step, const Outcome& outcome, Transacti
   }
   if (!record.IsRegular()) origin.limit = 0;
   record.origin = origin;
-  if (step.kind != Kind::kEvacuate && inode.attribute_generation == step.attribute_generation) {
+  const bool same_attributes = !outcome.older && inode.attribute_generation == step.attribute_generation;
+  if (step.kind != Kind::kEvacuate && same_attributes) {
     record.attributes_dirty = false;
   }
   inode.replaces_etag.reset();
@@ -284,7 +322,7 @@ Status WriteBack::MoveOrigin(const Step& step, const Outcome& outcome, Transacti
   }
   const auto target = record.parent != 0 ? core_.TargetKey(inode) : Result<std::string>(std::string());
   if (!target.ok() || *target != step.key) core_.db->PutDisplaced(txn, step.key, inode.ino);
-  if (step.kind == Kind::kPutContent) RETURN_IF_ERROR(core_.ReleaseHeld(step.inode, txn));
+  if (step.kind == Kind::kPutContent && !outcome.older) RETURN_IF_ERROR(core_.ReleaseHeld(step.inode, txn));
   return {};
 }
 

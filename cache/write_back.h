@@ -69,6 +69,7 @@ class WriteBack {
   struct Outcome {
     PutResult put;
     uint64_t size = 0;
+    bool older = false;  // the object is what an earlier step of the inode made
   };
 
   // --- choosing (under the mutex) ---
@@ -103,8 +104,18 @@ class WriteBack {
   static bool CopiesMetadata(const Step& step);
   // The object has the very bytes that the step copies.
   static bool HasBytesOf(const Step& step, const ObjectInfo& info);
+  // The object is still the one that the step was to replace.
+  static bool IsOrigin(const Step& step, const ObjectInfo& info);
   // The outcome of the step, when the object is the one that it made.
   std::optional<Outcome> MadeBy(const Step& step, const ObjectInfo& info) const;
+  // Which step of this mount made the object; nullopt for those of others.
+  struct Maker {
+    Ino ino = 0;
+    uint64_t operation = 0;
+  };
+  std::optional<Maker> MakerOf(const ObjectInfo& info) const;
+  // An object at the step's key that another step of ours made, whose answer was lost.
+  Result<Outcome> TakeLeftover(const Step& step, const ObjectInfo& info, const Maker& maker);
   // Nothing was found of the step: kAmbiguous while its request may still arrive, then `otherwise`.
   Error NothingFound(const Step& step, Errc otherwise, std::string message);
   // What became of a step of which nothing is known; kCancelled when it left nothing, kAmbiguous when that is not known

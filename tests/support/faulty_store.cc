@@ -151,6 +151,7 @@ Result<T> FaultyStore::Run(const OpContext& ctx, StoreCall call, Operation opera
   if (planned->fault == StoreFault::kFail) return Error{planned->error, "injected"};
   if (planned->fault == StoreFault::kLoseRequest) return Lost(call);
   [[maybe_unused]] const auto lost = operation();
+  ActMeanwhile(call);
   return Lost(call);
 }
 

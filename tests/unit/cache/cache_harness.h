@@ -90,7 +90,6 @@ class CacheHarness {
   void Open() {
     options_.directory = directory_;
     options_.background = false;
-    options_.late_arrival_ns = 0;
     if (options_.host_name.empty()) options_.host_name = "host";
     auto opened = MountCache::Open(files_, store_, clock_, random_, metrics_, options_);
     ASSERT_TRUE(opened.ok()) << opened.error().message;
@@ -265,6 +264,12 @@ class CacheHarness {
     }
   }
 
+  static MountOptions OptionsAtFirst() {
+    MountOptions options;
+    options.late_arrival_ns = 0;
+    return options;
+  }
+
   struct Own {
     explicit Own(const MemoryStoreOptions& options) : memory(clock, options) {}
     ManualClock clock;
@@ -284,7 +289,7 @@ class CacheHarness {
   FaultyStore faulty_;
   MeteredStore store_;
   OpContext ctx_;
-  MountOptions options_;
+  MountOptions options_ = OptionsAtFirst();
   std::optional<TemporaryDirectory> root_;  // none over a file system of a test
   std::string directory_;
   int generation_ = 0;

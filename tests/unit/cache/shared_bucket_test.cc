@@ -296,6 +296,50 @@ TEST_P(SharedBucketTest, AFileThatIsRemovedWhileItsUploadIsUnansweredStaysRemove
   }
 }
 
+TEST_P(SharedBucketTest, AnUploadThatArrivesLateLeavesNothingBehind) {
+  cache_.options().late_arrival_ns = 10'000'000'000;
+  cache_.Reopen();
+  enum class Then : uint8_t { kStays, kMoves, kGoes };
+  for (const bool existed : {false, true}) {
+    for (const Then then : {Then::kStays, Then::kMoves, Then::kGoes}) {
+      if (existed) {
+        ASSERT_OK(cache_.WriteFile("f", "old"));
+        cache_.Flush();
+      }
+      ASSERT_OK(cache_.WriteFile("f", "first"));
+      // The answer is lost, and the object appears only later.
+      Result<ObjectInfo> first = Error{Errc::kNotFound, ""};
+      cache_.faulty().Inject(StoreCall::kPut, StoreFault::kLoseAnswer);
+      cache_.faulty().Meanwhile(StoreCall::kPut, [&] {
+        first = cache_.memory().Head(cache_.ctx(), "f", {});
+        Delete("f");
+        if (existed) Put("f", "old");
+      });
+      cache_.clock().Advance(cache_.options().writeback_delay_ns);
+      ASSERT_OK(cache_->RunWriteBack(cache_.ctx(), /*ignore_delay=*/false));
+      ASSERT_OK(first);
+      Put("f", "first", first->metadata);
+      // The next step meets it.
+      ASSERT_OK(cache_.WriteFile("f", "second"));
+      std::map<std::string, std::string> expected{{"f", "second"}};
+      if (then == Then::kMoves) expected = {{"g", "second"}};
+      if (then == Then::kGoes) expected.clear();
+      cache_.faulty().Meanwhile(StoreCall::kHead, [&] {
+        if (then == Then::kMoves) ASSERT_OK(cache_.Rename("f", "g"));
+        if (then == Then::kGoes) ASSERT_OK(cache_.Unlink("f"));
+      });
+      cache_.clock().Advance(20'000'000'000);
+      cache_.Flush();
+      cache_.Flush();
+      EXPECT_EQ(cache_.Bucket(), expected);
+      for (const auto& [name, content] : expected) ASSERT_OK(cache_.Unlink(name));
+      cache_.Flush();
+      EXPECT_TRUE(cache_.Bucket().empty());
+      EXPECT_EQ(cache_.metrics().counter("writeback.conflicts").value(), 0);
+    }
+  }
+}
+
 TEST_P(SharedBucketTest, WhatWasMovedAndMovedBackFollowsTheBucketAgain) {
   for (const char* key : {"f", "g", "d/f"}) Put(key, "old");
   EXPECT_EQ(cache_.Tree().size(), 4U);
