@@ -1,20 +1,12 @@
 // S3Store over Ceph RGW.
 
 #include <array>
-#include <atomic>
-#include <cstdlib>
+#include <memory>
 #include <optional>
 #include <string>
 
-#include "base/clock.h"
-#include "base/metrics.h"
-#include "base/random.h"
-#include "base/s3wire/xml_write.h"
-#include "base/str.h"
-#include "s3client/s3_store_impl.h"
 #include "tests/conformance/bucket_under_test.h"
-#include "tests/conformance/rgw_server.h"
-#include "tests/support/static_credentials.h"
+#include "tests/support/rgw/rgw_bucket.h"
 
 namespace pailfs::conformance {
 namespace {
@@ -38,96 +30,24 @@ const std::map<std::string, std::string>& Cannot() {
   return cannot;
 }
 
-struct Connection {
-  std::unique_ptr<s3client::HttpTransport> transport = s3client::NewCurlTransport({});
-  StaticCredentials credentials{Rgw().access_key_id, Rgw().secret_access_key};
-  Metrics metrics;
-};
-
-Connection& TheConnection() {
-  static Connection connection;
-  return connection;
-}
-
-class RgwBucket : public BucketUnderTest {
+class RgwUnderTest : public BucketUnderTest {
  public:
-  explicit RgwBucket(VersioningState versioning) {
-    static std::atomic<int> number{0};
-    options_.bucket = StrCat("conformance-", ++number, "-", SystemRandom().Below(1'000'000'000));
-    options_.endpoint = Rgw().endpoint;
-    options_.region = "us-east-1";
-    auto endpoint = s3client::ParseEndpoint(options_.endpoint);
-    if (!endpoint.ok()) std::abort();
-    caller_ =
-        std::make_shared<s3client::S3Caller>(*TheConnection().transport, TheConnection().credentials, SystemClock(),
-                                             SystemRandom(), TheConnection().metrics, options_, *endpoint);
-    Send("PUT", {}, "");
-    if (versioning != VersioningState::kOff) SendVersioning(versioning);
-    Open();
-  }
-  ~RgwBucket() override {
-    Empty();
-    store_.reset();
-    Send("DELETE", {}, "");
-  }
+  explicit RgwUnderTest(VersioningState versioning) : bucket_(versioning) { Reopen(); }
   ObjectStore& store() override { return *store_; }
   void SetVersioning(VersioningState versioning) override {
-    SendVersioning(versioning);
-    Open();
+    bucket_.SetVersioning(versioning);
+    Reopen();
   }
-  void Reopen() override { Open(); }
+  void Reopen() override {
+    // What was found out on a bucket of this kind before.
+    static std::array<std::optional<s3client::ServerTraits>, 3> known;
+    auto& traits = known[static_cast<size_t>(bucket_.versioning())];
+    store_ = bucket_.Open(traits);
+    traits = store_->traits();
+  }
 
  private:
-  void Open() {
-    auto opened = s3client::S3Store::Open(OpContext{}, *TheConnection().transport, TheConnection().credentials,
-                                          SystemClock(), SystemRandom(), TheConnection().metrics, options_, Known());
-    EXPECT_OK(opened);
-    if (!opened.ok()) std::abort();
-    store_ = std::move(*opened);
-    Remembered()[static_cast<size_t>(store_->traits().versioning)] = store_->traits();
-  }
-  // What was found out on a bucket of this kind before.
-  static std::array<std::optional<s3client::ServerTraits>, 3>& Remembered() {
-    static std::array<std::optional<s3client::ServerTraits>, 3> remembered;
-    return remembered;
-  }
-  std::optional<s3client::ServerTraits> Known() const { return Remembered()[static_cast<size_t>(versioning_)]; }
-
-  void SendVersioning(VersioningState versioning) {
-    const auto xml = s3wire::WriteVersioning(versioning);
-    if (!xml.ok()) std::abort();
-    Send("PUT", {{"versioning", ""}}, *xml);
-    versioning_ = versioning;
-  }
-  void Send(std::string_view method, s3wire::Query query, std::string_view data) {
-    StringBody body(data);
-    s3client::S3Request request;
-    request.method = method;
-    request.query = std::move(query);
-    request.body = &body;
-    request.payload_hash = Hex(Sha256Of(data));
-    EXPECT_OK(caller_->Call(OpContext{}, request));
-  }
-  void Empty() {
-    const OpContext ctx;
-    const auto uploads = store_->ListMultipartUploads(ctx, "");
-    EXPECT_OK(uploads);
-    for (const MultipartUpload& upload : *uploads) {
-      EXPECT_OK(store_->AbortMultipartUpload(ctx, upload.key, upload.upload_id));
-    }
-    for (;;) {
-      const auto page = store_->ListVersions(ctx, {});
-      EXPECT_OK(page);
-      if (!page.ok() || page->versions.empty()) return;
-      std::vector<DeleteItem> items;
-      for (const ObjectInfo& version : page->versions) items.push_back({version.key, version.version_id, {}});
-      EXPECT_OK(store_->DeleteBatch(ctx, items));
-    }
-  }
-
-  s3client::S3Options options_;
-  VersioningState versioning_ = VersioningState::kOff;
-  std::shared_ptr<s3client::S3Caller> caller_;
+  RgwBucket bucket_;
   std::unique_ptr<s3client::S3Store> store_;
 };
 
@@ -136,7 +56,7 @@ class RgwBucket : public BucketUnderTest {
 std::vector<BucketFactory> Factories() {
   BucketFactory rgw;
   rgw.name = "Rgw";
-  rgw.make = [](VersioningState versioning) { return std::make_unique<RgwBucket>(versioning); };
+  rgw.make = [](VersioningState versioning) { return std::make_unique<RgwUnderTest>(versioning); };
   rgw.renames = false;
   rgw.manners.min_part_bytes = kMinPartBytes;
   rgw.manners.follows_clock = false;

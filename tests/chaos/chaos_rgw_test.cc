@@ -1,0 +1,29 @@
+// Chaos between the cache and Ceph RGW. The seed is printed.
+
+#include <gtest/gtest.h>
+
+#include "tests/chaos/workload.h"
+#include "tests/support/rgw/rgw_bucket.h"
+#include "tests/support/rgw/rgw_server.h"
+#include "tests/support/seeds.h"
+
+namespace pailfs {
+namespace {
+
+// Each level in turn, with and without versions.
+void RunSeed(uint64_t seed) {
+  constexpr ChaosLevel kLevels[] = {ChaosLevel::kOff, ChaosLevel::kLight, ChaosLevel::kMedium, ChaosLevel::kHeavy};
+  RgwBucket bucket(seed / 4 % 2 == 0 ? VersioningState::kEnabled : VersioningState::kOff);
+  const auto direct = bucket.Open(std::nullopt);
+  const RgwServer& rgw = Rgw();
+  const ChaosTarget target{rgw.port(), rgw.region, rgw.access_key_id, rgw.secret_access_key, bucket.options().bucket,
+                           *direct};
+  ChaosWorkload(target, kLevels[seed % 4], seed).Run(60);
+}
+
+TEST(ChaosTest, BucketAndTreeAreEqualInTheEnd) {
+  ForRounds(1, 16, RunSeed);
+}
+
+}  // namespace
+}  // namespace pailfs
