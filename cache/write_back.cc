@@ -210,6 +210,8 @@ Result<std::optional<WriteBack::Step>> WriteBack::PlanStep(const InodePtr& inode
     step.kind = KindOf(inode->record);
     ASSIGN_OR_RETURN(step.key, core_.TargetKey(*inode));
     if (core_.IsBusy(step.key) || core_.UnderMovedPrefix(step.key)) return std::optional<Step>();
+    // What another inode's step may still put there would override ours.
+    if (!core_.capabilities.atomic_conditions && core_.open_keys.contains(step.key)) return std::optional<Step>();
     ASSIGN_OR_RETURN(auto conditions, ConditionsFor(inode, step.key));
     if (!conditions) return std::optional<Step>();
     step.conditions = std::move(*conditions);

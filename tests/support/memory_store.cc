@@ -47,7 +47,7 @@ Capabilities MemoryStore::capabilities() const {
   MutexLock lock(mu_);
   Capabilities can;
   can.versioning = versioning_;
-  can.atomic_conditions = true;
+  can.atomic_conditions = options_.atomic_conditions;
   can.list_metadata = options_.list_metadata;
   can.as_of = options_.as_of;
   can.rename = options_.rename;

@@ -18,13 +18,15 @@
 
 namespace pailfs {
 
-// Capabilities that are off make it a poorer server: metadata is missing from listings, as-of and rename are kUnsupported.
+// Capabilities that are off make it a poorer server: metadata is missing from listings, as-of and rename are
+// kUnsupported.
 struct MemoryStoreOptions {
   VersioningState versioning = VersioningState::kOff;
   bool list_metadata = true;
   bool as_of = true;
   bool rename = true;
-  bool sole_owner = false;  // and has a ChangeNumber
+  bool sole_owner = false;        // and has a ChangeNumber
+  bool atomic_conditions = true;  // false: it does not say so
   uint64_t max_user_metadata_bytes = 2048;
   uint64_t min_part_bytes = kMinPartBytes;
 };

@@ -31,6 +31,7 @@ struct TestBucket {
   VersioningState versioning = VersioningState::kEnabled;
   // Others may change it, and listings carry no metadata, as behind S3. Else it is ours alone.
   bool shared = false;
+  bool atomic_conditions = true;
 };
 inline void PrintTo(const TestBucket& bucket, std::ostream* out) {
   const bool suspended = bucket.versioning == VersioningState::kSuspended;
@@ -238,6 +239,7 @@ class CacheHarness {
     MemoryStoreOptions options;
     options.versioning = bucket.versioning;
     options.sole_owner = !bucket.shared;
+    options.atomic_conditions = bucket.atomic_conditions;
     options.list_metadata = !bucket.shared;
     options.max_user_metadata_bytes = 64 << 10;
     return options;

@@ -340,6 +340,36 @@ TEST_P(SharedBucketTest, AnUploadThatArrivesLateLeavesNothingBehind) {
   }
 }
 
+TEST_P(SharedBucketTest, WhereConditionsAreNotCheckedNobodyPutsWhatALateUploadWouldOverride) {
+  TestBucket bucket = GetParam();
+  bucket.atomic_conditions = false;
+  CacheHarness cache(bucket);
+  cache.options().late_arrival_ns = 10'000'000'000;
+  cache.Reopen();
+  ASSERT_OK(cache.WriteFile("f", "first"));
+  Result<ObjectInfo> first = Error{Errc::kNotFound, ""};
+  cache.faulty().Inject(StoreCall::kPut, StoreFault::kLoseAnswer);
+  cache.faulty().Meanwhile(StoreCall::kPut, [&] {
+    first = cache.memory().Head(cache.ctx(), "f", {});
+    ASSERT_OK(cache.memory().Delete(cache.ctx(), {"f", "", std::nullopt}));
+  });
+  cache.clock().Advance(cache.options().writeback_delay_ns);
+  ASSERT_OK(cache->RunWriteBack(cache.ctx(), /*ignore_delay=*/false));
+  ASSERT_OK(first);
+  ASSERT_OK(cache.Unlink("f"));
+  ASSERT_OK(cache.WriteFile("f", "second"));
+  cache.clock().Advance(cache.options().writeback_delay_ns);
+  ASSERT_OK(cache->RunWriteBack(cache.ctx(), /*ignore_delay=*/false));
+  EXPECT_EQ(cache.Requests("put"), 1);
+  StringBody late("first");
+  PutOptions options;
+  options.metadata = first->metadata;
+  ASSERT_OK(cache.memory().Put(cache.ctx(), "f", late, options));
+  cache.clock().Advance(cache.options().late_arrival_ns);
+  cache.Flush();
+  EXPECT_EQ(cache.Bucket(), (std::map<std::string, std::string>{{"f", "second"}}));
+}
+
 TEST_P(SharedBucketTest, WhatWasMovedAndMovedBackFollowsTheBucketAgain) {
   for (const char* key : {"f", "g", "d/f"}) Put(key, "old");
   EXPECT_EQ(cache_.Tree().size(), 4U);
