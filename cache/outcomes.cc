@@ -88,8 +88,14 @@ Result<WriteBack::Outcome> WriteBack::TakeLeftover(const Step& step, const Objec
   } else {
     // Overwritten if the inode still comes to the key, or else deleted.
     ASSIGN_OR_RETURN(const auto displaced, core_.db->FindDisplaced(step.key));
-    if (!displaced) {
+    bool theirs = false;
+    if (displaced) {
+      ASSIGN_OR_RETURN(const InodePtr other, core_.Get(*displaced));
+      theirs = other->record.origin && other->record.origin->key == step.key && other->record.origin->etag == info.etag;
+    }
+    if (!theirs) {
       Transaction txn;
+      RETURN_IF_ERROR(Supersede(step, txn));
       const Origin leftover{step.key, info.etag, info.version_id, info.size_bytes, 0, info.last_modified_us, false};
       RETURN_IF_ERROR(core_.AddTombstone(leftover, txn, record.ino));
       RETURN_IF_ERROR(core_.Commit(txn));

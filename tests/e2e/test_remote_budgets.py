@@ -28,8 +28,7 @@ class Budgets(MountTest):
         """{request: how often} since the last call of start() or used(), those that were made."""
         now = self.mount.counters()
         self.assertTrue({name for name in now if name.startswith("store.")}, "the counters have other names now")
-        used = {name: now["store." + name] - self.before["store." + name] for name in REQUESTS}
-        used["bytes_in"] = now["store.bytes_in"] - self.before["store.bytes_in"]
+        used = {name: now["store." + name] - self.before["store." + name] for name in (*REQUESTS, "bytes_in", "bytes_out")}
         self.before = now
         return {name: count for name, count in used.items() if count}
 
@@ -107,6 +106,17 @@ class Budgets(MountTest):
         for name in sorted(os.listdir(self.root)):
             (self.root / name).read_bytes()
         self.assertEqual(self.used().get("get", 0), 0)
+
+    def test_reading_a_large_file_once(self):
+        content = os.urandom(1 << 20) * 192
+        self.bucket.put("large", content)
+        self.start()
+        with open(self.root / "large", "rb") as file:
+            while chunk := file.read(1 << 20):
+                self.assertEqual(chunk, content[:len(chunk)])
+        used = self.used()
+        self.assertGreaterEqual(used["bytes_out"], len(content))
+        self.assertLessEqual(used["bytes_out"], len(content) * 1.02, used)
 
     def test_appending_a_byte_to_a_large_file(self):
         size = 64 << 20

@@ -299,12 +299,23 @@ TEST_P(SharedBucketTest, AFileThatIsRemovedWhileItsUploadIsUnansweredStaysRemove
 TEST_P(SharedBucketTest, AnUploadThatArrivesLateLeavesNothingBehind) {
   cache_.options().late_arrival_ns = 10'000'000'000;
   cache_.Reopen();
+  enum class Before : uint8_t { kNothing, kReplaced, kMovedAway };
   enum class Then : uint8_t { kStays, kMoves, kGoes };
-  for (const bool existed : {false, true}) {
+  for (const Before before : {Before::kNothing, Before::kReplaced, Before::kMovedAway}) {
     for (const Then then : {Then::kStays, Then::kMoves, Then::kGoes}) {
-      if (existed) {
+      std::map<std::string, std::string> expected;
+      if (before != Before::kNothing) {
         ASSERT_OK(cache_.WriteFile("f", "old"));
         cache_.Flush();
+      }
+      if (before == Before::kMovedAway) {
+        ASSERT_OK(cache_.Rename("f", "kept"));
+        expected["kept"] = "old";
+        // With versions the old object may be overwritten before it is copied.
+        if (GetParam().versioning == VersioningState::kEnabled) {
+          cache_.faulty().Inject(StoreCall::kCopy, StoreFault::kFail);
+          cache_.faulty().Inject(StoreCall::kCopy, StoreFault::kFail, 2);
+        }
       }
       ASSERT_OK(cache_.WriteFile("f", "first"));
       // The answer is lost, and the object appears only later.
@@ -313,7 +324,7 @@ TEST_P(SharedBucketTest, AnUploadThatArrivesLateLeavesNothingBehind) {
       cache_.faulty().Meanwhile(StoreCall::kPut, [&] {
         first = cache_.memory().Head(cache_.ctx(), "f", {});
         Delete("f");
-        if (existed) Put("f", "old");
+        if (before != Before::kNothing) Put("f", "old");
       });
       cache_.clock().Advance(cache_.options().writeback_delay_ns);
       ASSERT_OK(cache_->RunWriteBack(cache_.ctx(), /*ignore_delay=*/false));
@@ -321,9 +332,7 @@ TEST_P(SharedBucketTest, AnUploadThatArrivesLateLeavesNothingBehind) {
       Put("f", "first", first->metadata);
       // The next step meets it.
       ASSERT_OK(cache_.WriteFile("f", "second"));
-      std::map<std::string, std::string> expected{{"f", "second"}};
-      if (then == Then::kMoves) expected = {{"g", "second"}};
-      if (then == Then::kGoes) expected.clear();
+      if (then != Then::kGoes) expected[then == Then::kMoves ? "g" : "f"] = "second";
       cache_.faulty().Meanwhile(StoreCall::kHead, [&] {
         if (then == Then::kMoves) ASSERT_OK(cache_.Rename("f", "g"));
         if (then == Then::kGoes) ASSERT_OK(cache_.Unlink("f"));
@@ -332,7 +341,10 @@ TEST_P(SharedBucketTest, AnUploadThatArrivesLateLeavesNothingBehind) {
       cache_.Flush();
       cache_.Flush();
       EXPECT_EQ(cache_.Bucket(), expected);
-      for (const auto& [name, content] : expected) ASSERT_OK(cache_.Unlink(name));
+      for (const auto& [name, content] : expected) {
+        EXPECT_EQ(cache_.ReadFile(name).value(), content);
+        ASSERT_OK(cache_.Unlink(name));
+      }
       cache_.Flush();
       EXPECT_TRUE(cache_.Bucket().empty());
       EXPECT_EQ(cache_.metrics().counter("writeback.conflicts").value(), 0);
