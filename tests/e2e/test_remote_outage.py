@@ -151,8 +151,10 @@ class Outage(MountTest):
         self.start("timeout=300s")
         for number, name in enumerate([signal.SIGINT, signal.SIGKILL]):
             self.relay.freeze()
+            # A shell's background jobs, of which we may be one, ignore SIGINT; the reader must not.
             reader = subprocess.Popen(["cat", self.root / "there" / ("large", "cold-1")[number]], stdout=subprocess.DEVNULL,
-                                      stderr=subprocess.DEVNULL)
+                                      stderr=subprocess.DEVNULL,
+                                      preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
             wait_until(lambda: self.relay.held > 0 or reader.poll() is not None, "the reader waits for the server")
             self.assertIsNone(reader.poll())
             begin = time.monotonic()
