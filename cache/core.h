@@ -150,7 +150,7 @@ class Core {
   std::map<uint64_t, Ino> dirty_by_order GUARDED_BY(mu);
   std::unordered_set<std::string> busy_keys GUARDED_BY(mu);
   std::map<std::string, int, std::less<>> open_keys GUARDED_BY(mu);  // how many operation_keys name them
-  std::map<std::string, int64_t> late_keys GUARDED_BY(mu);         // a deletion may still arrive there, until then
+  std::map<std::string, int64_t> late_keys GUARDED_BY(mu);           // a deletion may still arrive there, until then
   std::set<std::string, std::less<>> changed_keys GUARDED_BY(mu);  // put or deleted by us while listings were under way
   std::map<std::string, Ino> moved_prefixes GUARDED_BY(mu);
   std::set<Ino> failing GUARDED_BY(mu);

@@ -62,8 +62,8 @@ struct Inode {
   int64_t dirty_since_ns = 0;
   int64_t last_change_ns = 0;
   uint64_t dirty_order = 0;  // 0: nothing to write back
-  int failures = 0;      // in a row
-  int64_t retry_ns = 0;  // not before, after a failure
+  int failures = 0;          // in a row
+  int64_t retry_ns = 0;      // not before, after a failure
   int aborted_uploads = 0;
   // What the last step sent carried. UINT64_MAX when that is not known any more, after a crash: anything may have
   // changed since.

@@ -58,7 +58,7 @@ uint64_t CookieOfName(std::string_view name);
 struct Transaction {
   KvBatch meta;
   KvBatch listing;
-  std::vector<std::string> removals;  // F rows of this transaction, cleared by a later one
+  std::vector<std::string> removals;                    // F rows of this transaction, cleared by a later one
   std::map<std::string, bool, std::less<>> tombstones;  // keys whose T row it writes (true) or removes
 };
 

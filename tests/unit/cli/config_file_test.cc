@@ -1,8 +1,8 @@
 #include "cli/config_file.h"
-#include "tests/support/temporary_directory.h"
 
 #include <gtest/gtest.h>
 
+#include "tests/support/temporary_directory.h"
 
 namespace pailfs::cli {
 namespace {

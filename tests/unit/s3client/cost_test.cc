@@ -1,5 +1,5 @@
-// What the store's calls cost in HTTP requests: one each where the server checks conditions itself. With what the budgets
-// of whole operations are in calls, this gives what they are in requests.
+// What the store's calls cost in HTTP requests: one each where the server checks conditions itself. With what the
+// budgets of whole operations are in calls, this gives what they are in requests.
 
 #include <gtest/gtest.h>
 
@@ -34,8 +34,8 @@ class CostTest : public testing::TestWithParam<VersioningState> {
     options.bucket = "bucket";
     options.endpoint = imposter_.endpoint();
     options.region = imposter_.region();
-    auto opened = S3Store::Open(ctx_, *transport_, credentials_, SystemClock(), SystemRandom(), metrics_, options,
-                                std::nullopt);
+    auto opened =
+        S3Store::Open(ctx_, *transport_, credentials_, SystemClock(), SystemRandom(), metrics_, options, std::nullopt);
     ASSERT_OK(opened);
     store_ = std::move(*opened);
     imposter_.ResetRequests();
