@@ -174,9 +174,7 @@ std::optional<WriteBack::Step> WriteBack::PlanAsk(const InodePtr& inode) {
 
 void WriteBack::Begin(const Step& step) {
   step.inode->stepping = true;
-  if (!step.ask) {
-    step.inode->asked_in_vain = false;
-  }
+  if (!step.ask) step.inode->asked_in_vain = false;
   step.inode->sent_content_generation = step.content_generation;
   step.inode->sent_attribute_generation = step.attribute_generation;
   core_.busy_keys.insert(step.key);

@@ -10,15 +10,13 @@
 namespace pailfs {
 namespace {
 
-// Each level in turn, with and without versions.
 void RunSeed(uint64_t seed) {
-  constexpr ChaosLevel kLevels[] = {ChaosLevel::kOff, ChaosLevel::kLight, ChaosLevel::kMedium, ChaosLevel::kHeavy};
-  RgwBucket bucket(seed / 4 % 2 == 0 ? VersioningState::kEnabled : VersioningState::kOff);
+  RgwBucket bucket(VersioningOf(seed));
   const auto direct = bucket.Open(std::nullopt);
   const RgwServer& rgw = Rgw();
   const ChaosTarget target{rgw.port(), rgw.region, rgw.access_key_id, rgw.secret_access_key, bucket.options().bucket,
                            *direct};
-  ChaosWorkload(target, kLevels[seed % 4], seed).Run(60);
+  ChaosWorkload(target, ChaosLevelOf(seed), seed).Run(60);
 }
 
 TEST(ChaosTest, BucketAndTreeAreEqualInTheEnd) {

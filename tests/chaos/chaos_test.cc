@@ -11,11 +11,10 @@
 namespace pailfs {
 namespace {
 
-// Each level in turn, with and without versions, checking conditions and not.
+// Conditions are checked by every other eight.
 void RunSeed(uint64_t seed) {
-  constexpr ChaosLevel kLevels[] = {ChaosLevel::kOff, ChaosLevel::kLight, ChaosLevel::kMedium, ChaosLevel::kHeavy};
   MemoryStoreOptions options;
-  options.versioning = seed / 4 % 2 == 0 ? VersioningState::kEnabled : VersioningState::kOff;
+  options.versioning = VersioningOf(seed);
   MemoryStore memory(SystemClock(), options);
   S3Imposter imposter;
   imposter.AddBucket("bucket", memory);
@@ -25,7 +24,7 @@ void RunSeed(uint64_t seed) {
   const s3wire::Credentials& keys = imposter.credentials();
   const ChaosTarget target{imposter.port(),        imposter.region(), keys.access_key_id,
                            keys.secret_access_key, "bucket",          memory};
-  ChaosWorkload(target, kLevels[seed % 4], seed).Run(60);
+  ChaosWorkload(target, ChaosLevelOf(seed), seed).Run(60);
 }
 
 TEST(ChaosTest, BucketAndTreeAreEqualInTheEnd) {

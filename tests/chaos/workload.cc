@@ -1,11 +1,11 @@
 #include "tests/chaos/workload.h"
 
-#include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/file_system.h"
 #include "base/str.h"
+#include "tests/support/paths.h"
 #include "tests/support/results.h"
 #include "tests/support/string_sink.h"
 
@@ -21,12 +21,6 @@ constexpr int64_t kLateArrivalNs = 10'000'000'000;
 constexpr int64_t kLateArrivalNs = 1'000'000'000;
 #endif
 
-std::pair<std::string, std::string> Split(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return {"", path};
-  return {path.substr(0, slash), path.substr(slash + 1)};
-}
-
 std::string Names(const std::map<std::string, std::string>& tree) {
   std::string names;
   for (const auto& [name, content] : tree) names += StrCat(name, " ", content.size(), "\n");
@@ -34,6 +28,15 @@ std::string Names(const std::map<std::string, std::string>& tree) {
 }
 
 }  // namespace
+
+ChaosLevel ChaosLevelOf(uint64_t seed) {
+  constexpr ChaosLevel kLevels[] = {ChaosLevel::kOff, ChaosLevel::kLight, ChaosLevel::kMedium, ChaosLevel::kHeavy};
+  return kLevels[seed % 4];
+}
+
+VersioningState VersioningOf(uint64_t seed) {
+  return seed / 4 % 2 == 0 ? VersioningState::kEnabled : VersioningState::kOff;
+}
 
 ChaosWorkload::ChaosWorkload(const ChaosTarget& target, ChaosLevel level, uint64_t seed)
     : random_(seed),
@@ -147,7 +150,7 @@ std::string ChaosWorkload::AnyPath() {
 }
 
 Ino ChaosWorkload::Parent(const std::string& path) {
-  const std::string name = Split(path).first;
+  const std::string name = SplitPath(path).first;
   if (name.empty()) return cache::kRootIno;
   const auto found = Find(name);
   if (found.ok()) return *found;
@@ -185,7 +188,7 @@ void ChaosWorkload::Write(const std::string& path, uint64_t size) {
   cache::NewInode inode;
   inode.mode = S_IFREG | 0644;
   const cache::OpenFlags flags{true, true};
-  const auto made = Patiently([&] { return cache_->Create({}, dir, Split(path).second, inode, {}, flags, false); });
+  const auto made = Patiently([&] { return cache_->Create({}, dir, SplitPath(path).second, inode, {}, flags, false); });
   ASSERT_OK(made);
   ASSERT_OK(Patiently([&] { return cache_->Write({}, made->ino, 0, AsBytes(content), false); }));
   (void)cache_->Flush({}, made->ino);
@@ -209,7 +212,7 @@ void ChaosWorkload::Append(const std::string& path) {
 void ChaosWorkload::Remove(const std::string& path) {
   if (!model_.contains(path)) return;
   const Ino dir = Parent(path);
-  ASSERT_OK(Patiently([&] { return cache_->Unlink({}, dir, Split(path).second); }));
+  ASSERT_OK(Patiently([&] { return cache_->Unlink({}, dir, SplitPath(path).second); }));
   model_.erase(path);
 }
 
@@ -218,7 +221,8 @@ void ChaosWorkload::Rename(const std::string& from, const std::string& to) {
   const Ino from_dir = Parent(from);
   const Ino to_dir = Parent(to);
   ASSERT_OK(Patiently([&] {
-    return cache_->Rename({}, from_dir, Split(from).second, to_dir, Split(to).second, cache::RenameMode::kReplace);
+    return cache_->Rename({}, from_dir, SplitPath(from).second, to_dir, SplitPath(to).second,
+                          cache::RenameMode::kReplace);
   }));
   model_[to] = model_[from];
   model_.erase(from);

@@ -29,6 +29,10 @@ struct ChaosTarget {
   ObjectStore& direct;  // the same bucket, past the proxy
 };
 
+// What a seed stands for: each level in turn, with and without versions.
+ChaosLevel ChaosLevelOf(uint64_t seed);
+VersioningState VersioningOf(uint64_t seed);
+
 class ChaosWorkload {
  public:
   ChaosWorkload(const ChaosTarget& target, ChaosLevel level, uint64_t seed);

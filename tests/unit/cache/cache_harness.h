@@ -20,6 +20,7 @@
 #include "cache/mount_cache.h"
 #include "tests/support/faulty_store.h"
 #include "tests/support/memory_store.h"
+#include "tests/support/paths.h"
 #include "tests/support/results.h"
 #include "tests/support/string_sink.h"
 #include "tests/support/temporary_directory.h"
@@ -143,13 +144,8 @@ class CacheHarness {
     }
     return ino;
   }
-  static std::pair<std::string, std::string> Split(const std::string& path) {
-    const size_t slash = path.rfind('/');
-    if (slash == std::string::npos) return {"", path};
-    return {path.substr(0, slash), path.substr(slash + 1)};
-  }
   Status WriteFile(const std::string& path, std::string_view content) {
-    const auto [dir, name] = Split(path);
+    const auto [dir, name] = SplitPath(path);
     NewInode inode;
     inode.mode = S_IFREG | 0644;
     const OpenFlags flags{true, true};
@@ -180,7 +176,7 @@ class CacheHarness {
     return content;
   }
   Status MakeDirectory(const std::string& path) {
-    const auto [dir, name] = Split(path);
+    const auto [dir, name] = SplitPath(path);
     NewInode inode;
     inode.mode = S_IFDIR | 0755;
     const auto made = cache_->Make(ctx_, At(dir), name, inode, {0, 0, 022});
@@ -188,16 +184,16 @@ class CacheHarness {
     return {};
   }
   Status Rename(const std::string& from, const std::string& to, RenameMode mode = RenameMode::kReplace) {
-    const auto [from_dir, from_name] = Split(from);
-    const auto [to_dir, to_name] = Split(to);
+    const auto [from_dir, from_name] = SplitPath(from);
+    const auto [to_dir, to_name] = SplitPath(to);
     return cache_->Rename(ctx_, At(from_dir), from_name, At(to_dir), to_name, mode);
   }
   Status Unlink(const std::string& path) {
-    const auto [dir, name] = Split(path);
+    const auto [dir, name] = SplitPath(path);
     return cache_->Unlink(ctx_, At(dir), name);
   }
   Status RemoveDirectory(const std::string& path) {
-    const auto [dir, name] = Split(path);
+    const auto [dir, name] = SplitPath(path);
     return cache_->RemoveDirectory(ctx_, At(dir), name);
   }
   // path -> content of files, "/" for directories.

@@ -101,7 +101,7 @@ class Driver {
     for (uint64_t depth = random_.Below(3); depth > 0; --depth) path += StrCat("d", random_.Below(3), '/');
     return path + (random_.OneIn(4) ? StrCat("d", random_.Below(3)) : StrCat("f", random_.Below(4)));
   }
-  bool ParentExists(const std::string& path) { return model_.IsDirectory(CacheHarness::Split(path).first); }
+  bool ParentExists(const std::string& path) { return model_.IsDirectory(SplitPath(path).first); }
 
   void Step() {
     const std::string path = AnyPath();
