@@ -118,6 +118,8 @@ class Core {
   // The object at its origin's key is not the inode's any more, and may be shown in listings. The caller saves.
   Status GiveUpKey(Inode& inode, Transaction& txn) REQUIRES(mu);
   bool IsDisplaced(const Inode& inode, std::string_view target_key) const REQUIRES(mu);
+  // The inode that is elsewhere and whose object is at the key; null when there is none.
+  Result<InodePtr> DisplacedFrom(const std::string& key) REQUIRES(mu);
   // There is something to be done in the bucket for it.
   bool NeedsStep(const Inode& inode) REQUIRES(mu);
   // Queue membership and the parent's count follow from the inode's state.

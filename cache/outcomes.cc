@@ -87,13 +87,9 @@ Result<WriteBack::Outcome> WriteBack::TakeLeftover(const Step& step, const Objec
     inode.replaces_etag = info.etag;
   } else {
     // Overwritten if the inode still comes to the key, or else deleted.
-    ASSIGN_OR_RETURN(const auto displaced, core_.db->FindDisplaced(step.key));
-    bool theirs = false;
-    if (displaced) {
-      ASSIGN_OR_RETURN(const InodePtr other, core_.Get(*displaced));
-      theirs = other->record.origin && other->record.origin->key == step.key && other->record.origin->etag == info.etag;
-    }
-    if (!theirs) {
+    ASSIGN_OR_RETURN(const InodePtr other, core_.DisplacedFrom(step.key));
+    const bool is_theirs = other != nullptr && other->record.origin->etag == info.etag;
+    if (!is_theirs) {
       Transaction txn;
       RETURN_IF_ERROR(Supersede(step, txn));
       const Origin leftover{step.key, info.etag, info.version_id, info.size_bytes, 0, info.last_modified_us, false};

@@ -156,6 +156,14 @@ Status Core::GiveUpKey(Inode& inode, Transaction& txn) {
   return {};
 }
 
+Result<InodePtr> Core::DisplacedFrom(const std::string& key) {
+  ASSIGN_OR_RETURN(const auto ino, db->FindDisplaced(key));
+  if (!ino) return InodePtr();
+  ASSIGN_OR_RETURN(InodePtr inode, Get(*ino));
+  const auto& origin = inode->record.origin;
+  return origin && origin->key == key ? std::move(inode) : InodePtr();
+}
+
 bool Core::IsDisplaced(const Inode& inode, std::string_view target_key) const {
   return inode.record.origin && inode.record.origin->key != target_key;
 }

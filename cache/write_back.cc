@@ -143,13 +143,11 @@ Result<std::optional<Conditions>> WriteBack::ConditionsFor(const InodePtr& inode
   if (origin && origin->key == key && !origin->superseded) return std::optional(Conditions::IfMatch(origin->etag));
   ASSIGN_OR_RETURN(const auto tombstone, core_.db->FindTombstone(key));
   if (tombstone) return std::optional(Conditions::IfMatch(tombstone->etag));
-  ASSIGN_OR_RETURN(const auto other_ino, core_.db->FindDisplaced(key));
-  if (!other_ino) return std::optional(Conditions::IfAbsent());
-  ASSIGN_OR_RETURN(const InodePtr other, core_.Get(*other_ino));
-  if (!other->record.origin || other->record.origin->key != key) return std::optional(Conditions::IfAbsent());
+  ASSIGN_OR_RETURN(const InodePtr other, core_.DisplacedFrom(key));
+  if (other == nullptr) return std::optional(Conditions::IfAbsent());
   // W1: the object at `key` is the only copy of another living inode, unless its version id keeps it in reach, or it is
   // held only until this very upload is done.
-  if (other->record.origin->HasOwnVersion() || inode->record.holds == *other_ino) {
+  if (other->record.origin->HasOwnVersion() || inode->record.holds == other->ino) {
     return std::optional(Conditions::IfMatch(other->record.origin->etag));
   }
   other->must_evacuate = true;
