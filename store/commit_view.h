@@ -52,6 +52,8 @@ class CommitView {
   void Put(const std::string& row, std::string_view payload);
   void Put(const std::string& row, const google::protobuf::MessageLite& message);
   void Delete(const std::string& row);
+  // Rows put or deleted so far.
+  size_t changed_rows() const { return own_.size(); }
   // A body (or the sums of one) that goes into the log with this mutation. `data` must live until it is committed. Its
   // B row must be Put with volume and offset set to kPlaceLater.
   void AddNeedle(const Needle& needle) { needles_.push_back(needle); }

@@ -6,6 +6,7 @@
 #include "store/embedded_bucket.h"
 #include "store/records.pb.h"
 #include "store/store_core.h"
+#include "store/thinning.h"
 
 namespace pailfs::store {
 namespace {
@@ -14,6 +15,11 @@ constexpr std::string_view kNextBucketRow = "Mnext_bucket";
 
 Status NoSuchBucket(std::string_view name) {
   return Error{Errc::kNotFound, StrCat("there is no bucket ", name, " in this store")};
+}
+
+BucketInfo InfoOf(std::string_view name, const pb::Bucket& bucket) {
+  return {std::string(name), static_cast<VersioningState>(bucket.versioning()),
+          static_cast<int64_t>(bucket.created_us()), PolicyOf(bucket)};
 }
 
 }  // namespace
@@ -112,6 +118,28 @@ Status EmbeddedStore::SetVersioning(std::string_view name, VersioningState versi
   });
 }
 
+Status EmbeddedStore::SetRetention(std::string_view name, const RetentionPolicy& policy) {
+  for (const uint64_t seconds : {policy.keep_all_s, policy.hourly_s, policy.daily_s, policy.weekly_s}) {
+    if (seconds > kMostRetentionSeconds) {
+      return Error{Errc::kInvalidArgument, "a retention of more than 1,000 years; keep everything forever instead"};
+    }
+  }
+  return core_->Commit(0, [&](CommitView& view) -> Status {
+    ASSIGN_OR_RETURN(pb::Bucket bucket, BucketIn(view, name));
+    view.Advance();
+    SetPolicy(&bucket, policy);
+    view.Put(BucketNameRow(name), bucket);
+    return {};
+  });
+}
+
+Result<BucketInfo> EmbeddedStore::FindBucket(std::string_view name) {
+  const CommitView::Overlay none;
+  const CommitView view(*core_->index, none, 0, [] { return uint64_t{0}; });
+  ASSIGN_OR_RETURN(const pb::Bucket bucket, BucketIn(view, name));
+  return InfoOf(name, bucket);
+}
+
 Result<std::vector<BucketInfo>> EmbeddedStore::ListBuckets() {
   std::vector<BucketInfo> buckets;
   KvIterator it = core_->index->NewIterator();
@@ -121,8 +149,7 @@ Result<std::vector<BucketInfo>> EmbeddedStore::ListBuckets() {
     if (!bucket.ParseFromArray(opened.payload.data(), static_cast<int>(opened.payload.size()))) {
       return Error{Errc::kCorrupt, "a bucket row of the store's index is damaged"};
     }
-    buckets.push_back({std::string(it.key().substr(1)), static_cast<VersioningState>(bucket.versioning()),
-                       static_cast<int64_t>(bucket.created_us())});
+    buckets.push_back(InfoOf(it.key().substr(1), bucket));
   }
   RETURN_IF_ERROR(it.status());
   return buckets;

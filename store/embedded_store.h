@@ -14,6 +14,7 @@
 #include "base/object_store.h"
 #include "base/random.h"
 #include "base/result.h"
+#include "store/retention_policy.h"
 
 namespace pailfs::store {
 
@@ -33,6 +34,17 @@ struct BucketInfo {
   std::string name;
   VersioningState versioning = VersioningState::kOff;
   int64_t created_us = 0;
+  RetentionPolicy retention;
+};
+
+enum class ThinningMode : uint8_t { kRemove, kCountOnly };
+
+// What went, or would go. Bytes are those of the objects: what versions share counts for each
+// of them.
+struct ThinningResult {
+  uint64_t versions = 0;
+  uint64_t bytes = 0;
+  uint64_t delete_markers = 0;
 };
 
 struct CompactionResult {
@@ -56,10 +68,17 @@ class EmbeddedStore {
   Status CreateBucket(std::string_view name, VersioningState versioning);
   Status DeleteBucket(std::string_view name);  // kNotEmpty
   Result<std::vector<BucketInfo>> ListBuckets();
+  Result<BucketInfo> FindBucket(std::string_view name);  // kNotFound
   // Once on, versioning can only be suspended: kInvalidArgument for kOff.
   Status SetVersioning(std::string_view name, VersioningState versioning);
+  // kNotFound; kInvalidArgument for times over kMostRetentionSeconds.
+  Status SetRetention(std::string_view name, const RetentionPolicy& policy);
   // kNotFound.
   Result<std::unique_ptr<ObjectStore>> OpenBucket(std::string_view name);
+
+  // Removes the noncurrent versions that the retention of the bucket no longer keeps, in many small commits: an
+  // interrupted run has done a part of it. kNotFound; kCancelled and kTimedOut when `ctx` says so.
+  Result<ThinningResult> Thin(const OpContext& ctx, std::string_view bucket, ThinningMode mode);
 
   // Makes the index durable and frees what was deleted before.
   Status Checkpoint();

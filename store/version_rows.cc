@@ -184,6 +184,25 @@ Status VersionRows::PromoteNewest() {
   return {};
 }
 
+Result<VersionRows::MarkerPlace> VersionRows::PlaceOf(const Located& marker) const {
+  ASSIGN_OR_RETURN(const auto current, Current());
+  if (current) return MarkerPlace::kBehind;
+  bool newest = false;
+  int seen = 0;
+  RETURN_IF_ERROR(view_.Scan(VersionsOfRow(bucket_.id, key_), [&](std::string_view row, std::string_view) {
+    newest = newest || (seen == 0 && row == marker.row);
+    return newest && ++seen < 2;
+  }));
+  if (!newest) return MarkerPlace::kBehind;
+  return seen == 1 ? MarkerPlace::kAlone : MarkerPlace::kCovering;
+}
+
+Status VersionRows::RemoveNoncurrent(const Located& located) {
+  RETURN_IF_ERROR(Drop(located.row, located.version));
+  if (located.version.null_version()) view_.Delete(NullRow(bucket_.id, key_));
+  return {};
+}
+
 Status VersionRows::DeleteVersion(const Located& located) {
   ASSIGN_OR_RETURN(const auto current, Current());
   RETURN_IF_ERROR(Drop(located.row, located.version));

@@ -2,6 +2,7 @@
 // G (references and garbage of bodies). All on the commit thread, over a CommitView.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,6 +41,16 @@ class VersionRows {
   Result<DeleteResult> Delete();
   // DELETE of one version; the next one becomes current.
   Status DeleteVersion(const Located& located);
+
+  // What a delete marker does for its key.
+  enum class MarkerPlace : uint8_t {
+    kBehind,    // something newer is there
+    kCovering,  // it is the newest, and without it an older version would be
+    kAlone,     // nothing else is left
+  };
+  Result<MarkerPlace> PlaceOf(const Located& marker) const;
+  // Takes away a version that is not the current one, or a marker that is not kCovering; nothing takes its place.
+  Status RemoveNoncurrent(const Located& located);
 
  private:
   Status Retire(pb::Version current);
