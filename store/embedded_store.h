@@ -37,10 +37,20 @@ struct BucketInfo {
   RetentionPolicy retention;
 };
 
+// Of one bucket. Bytes are those of the objects: what versions share counts for each of them.
+struct BucketUsage {
+  uint64_t objects = 0;  // current ones
+  uint64_t object_bytes = 0;
+  uint64_t noncurrent_versions = 0;
+  uint64_t noncurrent_bytes = 0;
+  uint64_t delete_markers = 0;
+  uint64_t uploads = 0;  // unfinished
+  uint64_t upload_bytes = 0;
+};
+
 enum class ThinningMode : uint8_t { kRemove, kCountOnly };
 
-// What went, or would go. Bytes are those of the objects: what versions share counts for each
-// of them.
+// What went, or would go. Bytes as in BucketUsage.
 struct ThinningResult {
   uint64_t versions = 0;
   uint64_t bytes = 0;
@@ -79,6 +89,10 @@ class EmbeddedStore {
   // Removes the noncurrent versions that the retention of the bucket no longer keeps, in many small commits: an
   // interrupted run has done a part of it. kNotFound; kCancelled and kTimedOut when `ctx` says so.
   Result<ThinningResult> Thin(const OpContext& ctx, std::string_view bucket, ThinningMode mode);
+  // Reads the rows of everything but current objects. kNotFound.
+  Result<BucketUsage> Usage(const OpContext& ctx, std::string_view bucket);
+  // What the files of the store take on the disk.
+  Result<uint64_t> BytesOnDisk(const OpContext& ctx);
 
   // Makes the index durable and frees what was deleted before.
   Status Checkpoint();

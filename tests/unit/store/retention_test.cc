@@ -188,7 +188,9 @@ TEST_F(RetentionTest, SpaceIsFreed) {
   EXPECT_EQ(Thin().versions, 118U);
   ASSERT_OK(harness_.store->Checkpoint());
   ASSERT_OK(harness_.store->Compact(30));
-  EXPECT_LT(harness_.files.UsedBytes(), 600'000U) << "of 3.2 MB";
+  const auto on_disk = harness_.store->BytesOnDisk(harness_.ctx);
+  ASSERT_OK(on_disk);
+  EXPECT_LT(*on_disk, 600'000U) << "of 3.2 MB";
   EXPECT_TRUE(StateAt(NowUs()) == contents);
   ExpectClean();
 }
@@ -375,6 +377,30 @@ TEST_F(RetentionTest, WhatANewerProgramAddedToTheBucketStays) {
   harness_.Close();
   EXPECT_NE(harness_.Payload(row).find(newer), std::string::npos);
   harness_.Open();
+}
+
+TEST_F(RetentionTest, Usage) {
+  Put("a", std::string(10, 'a'));
+  Put("a", std::string(100, 'a'));
+  Put("b", std::string(5000, 'b'));
+  Delete("b");
+  const auto upload = harness_.bucket->CreateMultipartUpload(harness_.ctx, "c", {});
+  ASSERT_OK(upload);
+  for (const int number : {1, 2}) {
+    StringBody body("a part");
+    ASSERT_OK(harness_.bucket->UploadPart(harness_.ctx, "c", *upload, number, body));
+  }
+  const auto usage = harness_.store->Usage(harness_.ctx, "bucket");
+  ASSERT_OK(usage);
+  EXPECT_EQ(usage->objects, 1U);
+  EXPECT_EQ(usage->object_bytes, 100U);
+  EXPECT_EQ(usage->noncurrent_versions, 2U);
+  EXPECT_EQ(usage->noncurrent_bytes, 5010U);
+  EXPECT_EQ(usage->delete_markers, 1U);
+  EXPECT_EQ(usage->uploads, 1U);
+  EXPECT_EQ(usage->upload_bytes, 12U);
+  EXPECT_ERRC(harness_.store->Usage(harness_.ctx, "none"), Errc::kNotFound);
+  EXPECT_GT(*harness_.store->BytesOnDisk(harness_.ctx), 5000U);
 }
 
 }  // namespace
