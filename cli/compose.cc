@@ -18,10 +18,10 @@ Metrics& CommandMetrics() {
   return metrics;
 }
 
+constexpr int64_t kFirstThinningNs = 300'000'000'000;
+
 Result<std::unique_ptr<store::EmbeddedStore>> OpenStoreWith(Metrics& metrics, const std::string& directory,
-                                                            bool create) {
-  store::EmbeddedStoreOptions options;
-  options.create_if_missing = create;
+                                                            const store::EmbeddedStoreOptions& options) {
   return store::EmbeddedStore::Open(PosixFileSystem(), SystemClock(), SystemRandom(), metrics, directory, options);
 }
 
@@ -83,7 +83,9 @@ cache::MountOptions CacheOptions(const Source& source, const MountSettings& sett
 }  // namespace
 
 Result<std::unique_ptr<store::EmbeddedStore>> OpenStore(const std::string& directory, bool create) {
-  auto opened = OpenStoreWith(CommandMetrics(), directory, create);
+  store::EmbeddedStoreOptions options;
+  options.create_if_missing = create;
+  auto opened = OpenStoreWith(CommandMetrics(), directory, options);
   if (!opened.Is(Errc::kBusy)) return opened;
   return Error{Errc::kBusy, StrCat(opened.error().message,
                                    "; unmount it first ('pailfs status' shows the mounts), or use the mounted files")};
@@ -105,9 +107,11 @@ Result<OpenedBucket> OpenBucket(const Source& source, const S3Settings& settings
 }
 
 Status Mount::OpenStoreBucket(const Source& source, const Note& note, std::string* made) {
+  store::EmbeddedStoreOptions options;
+  if (!settings_.read_only) options.first_thinning_ns = kFirstThinningNs;
   LockWait wait(source.directory, note);
   for (;;) {
-    auto opened = OpenStoreWith(metrics_, source.directory, /*create=*/true);
+    auto opened = OpenStoreWith(metrics_, source.directory, options);
     if (opened.ok()) {
       opened_.store = std::move(*opened);
       break;

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "base/str.h"
 #include "store/embedded_bucket.h"
 #include "store/records.pb.h"
 #include "store/store_core.h"
 #include "store/thinning.h"
+#include "store/thinning_thread.h"
 
 namespace pailfs::store {
 namespace {
@@ -51,7 +53,30 @@ Result<std::unique_ptr<EmbeddedStore>> EmbeddedStore::Open(FileSystem& files, Cl
                                                            const EmbeddedStoreOptions& options) {
   auto core = std::make_unique<StoreCore>(files, clock, random, metrics, directory, options);
   RETURN_IF_ERROR(core->Open());
-  return std::unique_ptr<EmbeddedStore>(new EmbeddedStore(std::move(core)));
+  std::unique_ptr<EmbeddedStore> store(new EmbeddedStore(std::move(core)));
+  if (options.first_thinning_ns > 0) {
+    store->thinning_ =
+        std::make_unique<ThinningThread>(clock, options.first_thinning_ns, options.thinning_interval_ns,
+                                         [raw = store.get()](const OpContext& ctx) { raw->ThinAll(ctx); });
+  }
+  return store;
+}
+
+void EmbeddedStore::ThinAll(const OpContext& ctx) {
+  const auto buckets = ListBuckets();
+  if (!buckets.ok()) return LogError("thinning store ", directory(), ": ", buckets.error().message);
+  for (const BucketInfo& bucket : *buckets) {
+    const auto thinned = Thin(ctx, bucket.name, ThinningMode::kRemove);
+    if (thinned.Is(Errc::kCancelled)) return;
+    if (thinned.Is(Errc::kNotFound)) continue;  // deleted meanwhile
+    if (!thinned.ok()) {
+      LogError("thinning bucket ", bucket.name, " of store ", directory(), ": ", thinned.error().message);
+    } else if (thinned->versions + thinned->delete_markers > 0) {
+      LogInfo("bucket ", bucket.name, " of store ", directory(), ": ", thinned->versions, " old versions of ",
+              FormatSize(thinned->bytes), " and ", thinned->delete_markers, " delete markers are past its retention");
+    }
+  }
+  core_->metrics.counter("store.thinnings").Add();
 }
 
 const std::string& EmbeddedStore::directory() const {

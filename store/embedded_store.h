@@ -28,6 +28,9 @@ struct EmbeddedStoreOptions {
   uint64_t most_deletions = 50'000;   // of rows of a bucket, before its part of the index is compacted
   uint64_t ballast_bytes = 64 << 20;  // kept for deletions on a full disk; 0: none
   uint64_t min_part_bytes = kMinPartBytes;
+  // Thinning of all buckets in the background, first so long after opening; 0: never.
+  int64_t first_thinning_ns = 0;
+  int64_t thinning_interval_ns = 3'600'000'000'000;
 };
 
 struct BucketInfo {
@@ -63,6 +66,7 @@ struct CompactionResult {
 };
 
 class StoreCore;
+class ThinningThread;
 
 // Thread-safe. One process owns a store. Buckets that it opened must end before it does.
 class EmbeddedStore {
@@ -102,7 +106,10 @@ class EmbeddedStore {
 
  private:
   explicit EmbeddedStore(std::unique_ptr<StoreCore> core);
+  void ThinAll(const OpContext& ctx);
+
   std::unique_ptr<StoreCore> core_;
+  std::unique_ptr<ThinningThread> thinning_;  // ends before the core
 };
 
 // True when `directory` holds a store (its FORMAT file).

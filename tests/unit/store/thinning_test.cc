@@ -1,13 +1,15 @@
-// Thinning that is cut short, and beside other writers.
+// Thinning that is cut short, beside other writers, and in the background.
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <thread>
 
 #include "base/named_snapshot.h"
 #include "base/str.h"
+#include "store/thinning_thread.h"
 #include "tests/unit/store/store_harness.h"
 
 namespace pailfs::store {
@@ -191,6 +193,66 @@ TEST(ThinningTest, BesideOtherWriters) {
   }
   harness.Close();
   EXPECT_EQ(harness.Findings(CheckLevel::kData), "");
+}
+
+void Await(const std::function<bool()>& condition) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!condition() && std::chrono::steady_clock::now() < end)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_TRUE(condition());
+}
+
+TEST(ThinningTest, RunsInTheBackgroundByTheStoresClock) {
+  StoreHarness harness;
+  Fill(harness);
+  harness.Close();
+  harness.options.first_thinning_ns = 2'000'000;
+  harness.options.thinning_interval_ns = 5'000'000;
+  harness.Open();
+  const auto thinnings = [&harness] { return harness.metrics.counter("store.thinnings").value(); };
+  const size_t before = harness.Versions().size();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(thinnings(), 0) << "the store's clock stands still";
+  EXPECT_EQ(harness.Versions().size(), before);
+  harness.clock.Advance(2'000'000);
+  Await([&] { return thinnings() == 1; });
+  EXPECT_EQ(harness.Versions().size(), 4U);
+  harness.Put("key0", "newer");
+  harness.clock.Advance(4'000'000);
+  EXPECT_EQ(thinnings(), 1);
+  harness.clock.Advance(1'000'000);
+  Await([&] { return thinnings() == 2; });
+  EXPECT_EQ(harness.Versions().size(), 4U);
+  harness.Close();
+  EXPECT_EQ(harness.Findings(CheckLevel::kData), "");
+}
+
+TEST(ThinningTest, NothingRunsWithoutTheOption) {
+  StoreHarness harness;
+  Fill(harness);
+  const size_t before = harness.Versions().size();
+  harness.clock.Advance(100 * kDayNs);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(harness.Versions().size(), before);
+}
+
+TEST(ThinningTest, TheThreadEndsAtOnce) {
+  ManualClock clock;
+  std::atomic<bool> called = false;
+  {
+    ThinningThread waiting(clock, 3'600'000'000'000, 1, [&](const OpContext&) { called = true; });
+  }
+  EXPECT_FALSE(called);
+  std::atomic<bool> stopped = false;
+  {
+    ThinningThread busy(clock, 0, 3'600'000'000'000, [&](const OpContext& ctx) {
+      called = true;
+      while (ctx.Check().ok()) std::this_thread::yield();
+      stopped = true;
+    });
+    Await([&] { return called.load(); });
+  }
+  EXPECT_TRUE(stopped);
 }
 
 }  // namespace
