@@ -10,6 +10,7 @@
 #include "cli/help_text.h"
 #include "cli/mount_command.h"
 #include "cli/object_commands.h"
+#include "cli/space_commands.h"
 #include "cli/store_commands.h"
 
 namespace pailfs::cli {
@@ -120,6 +121,7 @@ class CommandLine {
     CLI::App* check = AddOnDirectory(store, "check", [this] { return CheckStoreCommand(directory_, level_); });
     check->add_option("--level", level_)->check(CLI::IsMember({"quick", "index", "data"}));
     AddOnDirectory(store, "rebuild", [this] { return RebuildStoreCommand(directory_); });
+    AddSpace(store);
     CLI::App* bucket = Add(store, "bucket", nullptr);
     AddOnDirectory(bucket, "list", [this] { return ListBucketsCommand(directory_); });
     CLI::App* create =
@@ -129,6 +131,29 @@ class CommandLine {
     CLI::App* versioning =
         AddOnBucket(bucket, "versioning", [this] { return VersioningCommand(directory_, bucket_, versioning_); });
     versioning->add_option("STATE", versioning_)->check(CLI::IsMember({"on", "suspended"}));
+  }
+
+  void AddSpace(CLI::App* store) {
+    CLI::App* usage = Add(store, "usage", [this] { return UsageCommand(space_); });
+    usage->add_option("DIR", space_.directory)->required();
+    usage->add_option("BUCKET", space_.bucket);
+    usage->add_flag("--json", space_.json);
+    CLI::App* retention = Add(store, "retention", [this] { return RetentionCommand(retention_); });
+    retention->add_option("DIR", retention_.directory)->required();
+    retention->add_option("BUCKET", retention_.bucket)->required();
+    CLI::Option* forever = retention->add_flag("--forever", retention_.forever);
+    for (const auto& [name, value] : {std::pair("--keep-all", &retention_.keep_all),
+                                      {"--hourly", &retention_.hourly},
+                                      {"--daily", &retention_.daily},
+                                      {"--weekly", &retention_.weekly}}) {
+      retention->add_option(name, *value)->excludes(forever);
+    }
+    retention->add_flag("--json", retention_.json);
+    CLI::App* thin = Add(store, "thin", [this] { return ThinCommand(space_, dry_run_); });
+    thin->add_option("DIR", space_.directory)->required();
+    thin->add_option("BUCKET", space_.bucket);
+    thin->add_flag("--dry-run", dry_run_);
+    thin->add_flag("--json", space_.json);
   }
 
   CLI::App* AddOnDirectory(CLI::App* parent, const std::string& name, std::function<int()> run) {
@@ -157,6 +182,9 @@ class CommandLine {
   ObjectRequest object_;
   PutObjectRequest put_;
   RemoveObjectsRequest remove_;
+  SpaceRequest space_;
+  RetentionRequest retention_;
+  bool dry_run_ = false;
   std::string directory_;
   std::string bucket_;
   std::string level_ = "index";

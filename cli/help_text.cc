@@ -29,6 +29,8 @@ Commands for servers, and stores that are not mounted:
 
 Commands for stores that are not mounted:
   store init|check|rebuild DIR
+  store usage|thin DIR [BUCKET]
+  store retention DIR BUCKET
   store bucket list|create|delete|versioning DIR …
 
 SOURCE is s3://BUCKET[/PREFIX], a bucket of AWS or any other S3 server, or store:DIR/BUCKET[/PREFIX],
@@ -158,6 +160,9 @@ Works on a store that is not mounted.
   init DIR                   make a store
   check DIR                  look for damage
   rebuild DIR                make the index anew from the volumes
+  usage DIR [BUCKET]         what objects and old versions take
+  retention DIR BUCKET       how long old versions are kept
+  thin DIR [BUCKET]          remove those that need not be kept
   bucket COMMAND DIR …       list, create, delete, versioning
   -h, --help                 'pailfs store COMMAND --help' tells more
 
@@ -185,6 +190,43 @@ Exit status: 0 clean; 1 findings; 2 trouble or wrong usage.
 
 Makes the index anew from the volumes alone. The old index is kept beside it.
 
+  -h, --help                 this help
+)"},
+    CommandHelp{"store usage", R"(Usage: pailfs store usage DIR [BUCKET] [--json]
+
+Shows for each bucket, or for BUCKET: its versioning, its objects, noncurrent versions, delete markers and
+unfinished uploads, and how long it keeps old versions; then what the whole store takes on the disk, the
+room kept for deletions on a full disk included. Bytes that copies share count for each of them. What was
+removed is freed some time later.
+
+  --json                     as a JSON object
+  -h, --help                 this help
+)"},
+    CommandHelp{"store retention",
+                R"(Usage: pailfs store retention DIR BUCKET [--keep-all TIME] [--hourly TIME] [--daily TIME]
+                              [--weekly TIME] [--forever] [--json]
+
+Shows how long a bucket keeps what was overwritten or deleted, after changing what is given. TIME is 12h,
+30d, 52w; 0 is none.
+
+  --keep-all TIME            everything, from when it was overwritten or deleted (default 30d)
+  --hourly TIME              the states at whole hours, for so long back from now (default 0)
+  --daily TIME               the states at midnight UTC (default 365d)
+  --weekly TIME              the states on Mondays at midnight UTC (default 0)
+  --forever                  everything, for ever; a TIME given later ends that
+  --json                     as a JSON object, times in seconds
+  -h, --help                 this help
+
+What is older goes, but never what was current at the moment of a named snapshot, nor anything that is
+current now. A mounted store is thinned every hour; 'pailfs store thin' does it at once.
+)"},
+    CommandHelp{"store thin", R"(Usage: pailfs store thin DIR [BUCKET] [--dry-run] [--json]
+
+Removes old versions that the retention of their bucket no longer keeps, from BUCKET or from all buckets.
+It may be interrupted at any time.
+
+  --dry-run                  only tell what would go
+  --json                     as a JSON array with an object for each bucket
   -h, --help                 this help
 )"},
     CommandHelp{"store bucket", R"(Usage: pailfs store bucket COMMAND DIR …

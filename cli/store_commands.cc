@@ -1,51 +1,21 @@
 #include "cli/store_commands.h"
 
-#include <algorithm>
 #include <cstdio>
 
 #include "base/file_system.h"
 #include "base/str.h"
 #include "cli/compose.h"
 #include "cli/exit_codes.h"
+#include "cli/on_store.h"
 #include "store/check.h"
 
 namespace pailfs::cli {
 namespace {
 
-int Fail(const Error& error) {
-  std::fprintf(stderr, "pailfs: %s\n", error.message.c_str());
-  const bool answer = error.code == Errc::kAlreadyExists || error.code == Errc::kNotEmpty;
-  return answer ? kExitNo : CommandExitCode(error.code);
-}
-
 int Done(const Status& status, const std::string& text) {
   if (!status.ok()) return Fail(status.error());
   std::puts(text.c_str());
   return kExitOk;
-}
-
-std::string_view Name(VersioningState state) {
-  switch (state) {
-    case VersioningState::kOff:
-      return "off";
-    case VersioningState::kEnabled:
-      return "on";
-    case VersioningState::kSuspended:
-      return "suspended";
-  }
-  return "off";
-}
-
-// Runs `action` on the open store.
-template <typename Action>
-int OnStore(const std::string& directory, const Action& action) {
-  const auto store = OpenStore(AbsolutePath(directory), /*create=*/false);
-  if (!store.ok()) return Fail(store.error());
-  return action(**store);
-}
-
-Error NoBucket(const std::string& bucket) {
-  return Error{Errc::kNotFound, StrCat("there is no bucket ", bucket)};
 }
 
 }  // namespace
@@ -97,7 +67,7 @@ int ListBucketsCommand(const std::string& directory) {
     if (!buckets.ok()) return Fail(buckets.error());
     for (const store::BucketInfo& bucket : *buckets) {
       std::printf("%s  versioning %-9s  %s\n", FormatTimeUtc(bucket.created_us * 1000).c_str(),
-                  std::string(Name(bucket.versioning)).c_str(), bucket.name.c_str());
+                  std::string(NameOf(bucket.versioning)).c_str(), bucket.name.c_str());
     }
     return kExitOk;
   });
@@ -122,12 +92,9 @@ int VersioningCommand(const std::string& directory, const std::string& bucket, c
       return Done(store.SetVersioning(bucket, state == "on" ? VersioningState::kEnabled : VersioningState::kSuspended),
                   StrCat("versioning of ", bucket, ": ", state));
     }
-    const auto buckets = store.ListBuckets();
-    if (!buckets.ok()) return Fail(buckets.error());
-    const auto found = std::find_if(buckets->begin(), buckets->end(),
-                                    [&bucket](const store::BucketInfo& info) { return info.name == bucket; });
-    if (found == buckets->end()) return Fail(NoBucket(bucket));
-    return Done({}, std::string(Name(found->versioning)));
+    const auto found = store.FindBucket(bucket);
+    if (!found.ok()) return Fail(found.error());
+    return Done({}, std::string(NameOf(found->versioning)));
   });
 }
 

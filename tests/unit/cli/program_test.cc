@@ -300,6 +300,99 @@ TEST_F(ProgramTest, CheckAndRebuild) {
   EXPECT_EQ(Run({"store", "check", Path("/absent")}).exit_code, 2);
 }
 
+TEST_F(ProgramTest, UsageOfAStore) {
+  MakeStore();
+  ASSERT_EQ(Run({"store", "bucket", "create", Path("/s"), "movies"}).exit_code, 0);
+  for (const char* body : {"one", "three"}) {
+    ASSERT_EQ(Run({"object", "put", "-", Place("photos/k")}, body).exit_code, 0);
+  }
+  ASSERT_EQ(Run({"object", "put", "-", Place("photos/d")}, "deleted").exit_code, 0);
+  ASSERT_EQ(Run({"object", "rm", Place("photos/d")}).exit_code, 0);
+  const std::string text = Run({"store", "usage", Path("/s")}).out;
+  for (const char* part : {"photos: versioning on\n", "movies: versioning on\n", "1 objects ", "2 versions ",
+                           "1 delete markers\n", "keeps everything for 30d, daily states for 365d", "on disk: "}) {
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  }
+  const auto json = JsonValue::Parse(Run({"store", "usage", Path("/s"), "photos", "--json"}).out);
+  ASSERT_TRUE(json.ok());
+  EXPECT_GT((*json)["bytes_on_disk"].integer(), 0);
+  ASSERT_EQ((*json)["buckets"].items().size(), 1U);
+  const JsonValue& photos = (*json)["buckets"].items()[0];
+  EXPECT_EQ(photos["bucket"].string(), "photos");
+  EXPECT_EQ(photos["versioning"].string(), "on");
+  EXPECT_EQ(photos["objects"].integer(), 1);
+  EXPECT_EQ(photos["object_bytes"].integer(), 5);
+  EXPECT_EQ(photos["noncurrent_versions"].integer(), 2);
+  EXPECT_EQ(photos["noncurrent_bytes"].integer(), 10);
+  EXPECT_EQ(photos["delete_markers"].integer(), 1);
+  EXPECT_EQ(photos["retention"]["daily_s"].integer(), 365 * 86'400);
+  EXPECT_EQ(Run({"store", "usage", Path("/s"), "none"}).exit_code, 1);
+  EXPECT_EQ(Run({"store", "usage", Path("/absent")}).exit_code, 1);
+}
+
+TEST_F(ProgramTest, RetentionOfABucket) {
+  MakeStore();
+  const auto retention = [this](std::vector<std::string> words) {
+    words.insert(words.begin(), {"store", "retention", Path("/s"), "photos"});
+    return Run(words);
+  };
+  EXPECT_EQ(retention({}).out, "photos keeps everything for 30d, daily states for 365d, and named snapshots\n");
+  EXPECT_EQ(
+      retention({"--hourly", "90m", "--weekly", "52w"}).out,
+      "photos keeps everything for 30d, hourly states for 90m, daily states for 365d, weekly states for 364d, and "
+      "named snapshots\n");
+  EXPECT_EQ(retention({"--forever"}).out, "photos keeps everything forever\n");
+  EXPECT_EQ(retention({}).out, "photos keeps everything forever\n");
+  const auto json = JsonValue::Parse(retention({"--daily", "0", "--json"}).out);
+  ASSERT_TRUE(json.ok());
+  EXPECT_FALSE((*json)["forever"].boolean());
+  EXPECT_EQ((*json)["keep_all_s"].integer(), 30 * 86'400);
+  EXPECT_EQ((*json)["hourly_s"].integer(), 5400);
+  EXPECT_EQ((*json)["daily_s"].integer(), 0);
+  for (const char* wrong : {"", "5x", "500ms", "-1d", "1.00001s", "99999999w", "9999999999999999d"}) {
+    const Outcome refused = retention({StrCat("--keep-all=", wrong)});
+    EXPECT_EQ(refused.exit_code, 2) << wrong;
+    EXPECT_TRUE(refused.err.starts_with("pailfs: ")) << refused.err;
+  }
+  EXPECT_EQ(retention({"--forever", "--daily", "1d"}).exit_code, 2);
+  EXPECT_EQ(Run({"store", "retention", Path("/s")}).exit_code, 2);
+  EXPECT_EQ(Run({"store", "retention", Path("/s"), "none"}).exit_code, 1);
+  EXPECT_NE(retention({}).out.find("everything for 30d, hourly states for 90m"), std::string::npos)
+      << "a command that is refused changes nothing";
+}
+
+TEST_F(ProgramTest, ThinsAStore) {
+  MakeStore();
+  ASSERT_EQ(Run({"store", "bucket", "create", Path("/s"), "movies"}).exit_code, 0);
+  for (const char* body : {"one", "two", "three"}) {
+    ASSERT_EQ(Run({"object", "put", "-", Place("photos/k")}, body).exit_code, 0);
+    ASSERT_EQ(Run({"object", "put", "-", Place("movies/k")}, body).exit_code, 0);
+  }
+  EXPECT_EQ(Run({"store", "thin", Path("/s")}).out,
+            "movies: removed 0 old versions of 0 B and 0 delete markers\n"
+            "photos: removed 0 old versions of 0 B and 0 delete markers\n");
+  ASSERT_EQ(Run({"store", "retention", Path("/s"), "photos", "--keep-all", "0", "--daily", "0"}).exit_code, 0);
+  EXPECT_EQ(Run({"store", "thin", Path("/s"), "photos", "--dry-run"}).out,
+            "photos: would remove 2 old versions of 6 B and 0 delete markers\n");
+  const auto json = JsonValue::Parse(Run({"store", "thin", Path("/s"), "--json"}).out);
+  ASSERT_TRUE(json.ok());
+  ASSERT_EQ(json->items().size(), 2U);
+  EXPECT_EQ(json->items()[0]["versions"].integer(), 0);
+  EXPECT_EQ(json->items()[1]["bucket"].string(), "photos");
+  EXPECT_EQ(json->items()[1]["versions"].integer(), 2);
+  EXPECT_EQ(json->items()[1]["bytes"].integer(), 6);
+  EXPECT_FALSE(json->items()[1]["dry_run"].boolean());
+  EXPECT_EQ(Run({"object", "cat", Place("photos/k")}).out, "three");
+  EXPECT_EQ(Run({"store", "check", Path("/s"), "--level", "data"}).exit_code, 0);
+  EXPECT_EQ(Run({"store", "thin", Path("/s"), "none"}).exit_code, 1);
+  const int fd = open(Path("/s/LOCK").c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_EQ(flock(fd, LOCK_EX | LOCK_NB), 0);
+  const Outcome busy = Run({"store", "thin", Path("/s")});
+  close(fd);
+  EXPECT_EQ(busy.exit_code, 2);
+  EXPECT_NE(busy.err.find("unmount it first"), std::string::npos) << busy.err;
+}
+
 TEST_F(ProgramTest, AFullDiskIsNoSuccess) {
   MakeStore();
   ASSERT_EQ(Run({"object", "put", "-", Place("photos/k")}, "body").exit_code, 0);
