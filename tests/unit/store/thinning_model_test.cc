@@ -260,7 +260,7 @@ class ThinningModel {
 };
 
 TEST(ThinningModelTest, RandomHistories) {
-  ForSeeds(20, [](uint64_t seed) { ThinningModel(seed).Run(); });
+  ForSeeds(12, [](uint64_t seed) { ThinningModel(seed).Run(); });
 }
 
 }  // namespace
