@@ -13,37 +13,13 @@
 #include "cli/control_client.h"
 #include "cli/exit_codes.h"
 #include "cli/status_text.h"
+#include "cli/text_output.h"
 #include "fs/session.h"
 
 namespace pailfs::cli {
 namespace {
 
 constexpr std::chrono::seconds kWatchInterval(1);
-
-void Say(std::string_view text) {
-  std::fprintf(stderr, "pailfs: %.*s\n", static_cast<int>(text.size()), text.data());
-}
-
-// One line on a terminal that is written over; nothing elsewhere.
-class ProgressLine {
- public:
-  ProgressLine() : terminal_(isatty(STDERR_FILENO) != 0) {}
-  ~ProgressLine() { Clear(); }
-  void Show(const JsonValue& status) {
-    if (!terminal_) return;
-    std::fprintf(stderr, "\r\033[Kpailfs: %s: uploading, %s left", status["mountpoint"].string().c_str(),
-                 LeftToUpload(status).c_str());
-    shown_ = true;
-  }
-  void Clear() {
-    if (shown_) std::fputs("\r\033[K", stderr);
-    shown_ = false;
-  }
-
- private:
-  const bool terminal_;
-  bool shown_ = false;
-};
 
 // While umount waits: the daemon goes on alone.
 void OnInterrupt(int) {
@@ -61,7 +37,7 @@ Result<std::optional<JsonValue>> FollowToEnd(ControlConnection& connection) {
     if (!answer) return answer;
     const std::string& state = (*answer)["state"].string();
     if (state != "mounted" && state != "draining") return answer;
-    progress.Show(*answer);
+    progress.Show(StrCat((*answer)["mountpoint"].string(), ": uploading, ", LeftToUpload(*answer), " left"));
   }
 }
 

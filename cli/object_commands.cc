@@ -13,6 +13,7 @@
 #include "cli/exit_codes.h"
 #include "cli/option_table.h"
 #include "cli/put_object.h"
+#include "cli/text_output.h"
 
 namespace pailfs::cli {
 namespace {
@@ -49,10 +50,6 @@ int OnObject(const ObjectPlace& place, const Action& action) {
   });
 }
 
-void Print(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-}
-
 std::string LocalTime(int64_t us) {
   const time_t seconds = static_cast<time_t>(us / 1'000'000);
   tm parts{};
@@ -60,51 +57,6 @@ std::string LocalTime(int64_t us) {
   char text[32];
   return std::string(text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts));
 }
-
-std::string RightAligned(std::string text, size_t width) {
-  if (text.size() < width) text.insert(0, width - text.size(), ' ');
-  return text;
-}
-
-std::string LeftAligned(std::string text, size_t width) {
-  if (text.size() < width) text.append(width - text.size(), ' ');
-  return text;
-}
-
-// Control characters in keys and metadata must not reach a terminal.
-std::string Printable(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (static_cast<uint8_t>(c) < 0x20 || c == 0x7F) {
-      char escaped[5];
-      std::snprintf(escaped, sizeof escaped, "\\x%02x", static_cast<unsigned>(static_cast<uint8_t>(c)));
-      out += escaped;
-    } else {
-      out.push_back(c);
-    }
-  }
-  return out;
-}
-
-// The elements of one JSON array, as they come, each on a line.
-class JsonLines {
- public:
-  explicit JsonLines(bool on) : on_(on) {
-    if (on_) Print("[");
-  }
-  void Add(const JsonWriter& json) {
-    Print(first_ ? "\n" : ",\n");
-    Print(json.text());
-    first_ = false;
-  }
-  void End() {
-    if (on_) Print(first_ ? "]\n" : "\n]\n");
-  }
-
- private:
-  const bool on_;
-  bool first_ = true;
-};
 
 void AddInfo(const ObjectInfo& info, JsonWriter& json) {
   json.Field("key", info.key);

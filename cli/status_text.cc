@@ -1,15 +1,9 @@
 #include "cli/status_text.h"
 
 #include "base/str.h"
+#include "cli/text_output.h"
 
 namespace pailfs::cli {
-namespace {
-
-std::string Count(uint64_t n, std::string_view one, std::string_view many) {
-  return StrCat(n, ' ', n == 1 ? one : many);
-}
-
-}  // namespace
 
 std::string StatusToJson(const MountStatus& status) {
   JsonWriter json;
