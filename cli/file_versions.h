@@ -1,0 +1,34 @@
+// The versions of one file, as the view `.versions/<file>` of a mount shows them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/node.h"
+
+namespace pailfs::cli {
+
+struct FileVersion {
+  std::string name;  // in the view; empty for a deletion
+  std::string time;  // when it was stored: "2026-11-22T08:00:00Z"
+  std::string version_id;
+  bool deleted = false;
+  uint64_t size_bytes = 0;
+  std::string etag;
+  timespec mtime{};
+  int64_t stored_ns = 0;  // within the second of `time`; 0 when it is not told
+};
+
+// Is it the view of a file, and not that of a directory, which has views of its entries?
+Result<bool> IsVersionsOfFile(const Node& view);
+
+// Newest first, deletions included. `exists`: there is such a file now; decides between what happened in one second.
+Result<std::vector<FileVersion>> ListFileVersions(const Node& view, bool exists);
+
+// "2026-11-22T08:00:00.123456789Z", without the fraction where it is 0.
+std::string FormatExactTime(const timespec& time);
+
+}  // namespace pailfs::cli
