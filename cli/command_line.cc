@@ -6,12 +6,17 @@
 
 #include "base/str.h"
 #include "cli/daemon_commands.h"
+#include "cli/diff_command.h"
 #include "cli/exit_codes.h"
 #include "cli/help_text.h"
 #include "cli/mount_command.h"
 #include "cli/object_commands.h"
+#include "cli/restore_command.h"
+#include "cli/snapshot_commands.h"
 #include "cli/space_commands.h"
 #include "cli/store_commands.h"
+#include "cli/undelete_command.h"
+#include "cli/versions_command.h"
 
 namespace pailfs::cli {
 namespace {
@@ -36,6 +41,8 @@ class CommandLine {
     app_.require_subcommand(1);
     AddMount();
     AddDaemonCommands();
+    AddPast();
+    AddSnapshot();
     AddObject();
     AddStore();
   }
@@ -80,6 +87,43 @@ class CommandLine {
     status->add_flag("-w,--watch", status_.watch);
     CLI::App* flush = Add(&app_, "flush", [this] { return FlushCommand(OptionalMountpoint()); });
     flush->add_option("MOUNTPOINT", mountpoint_);
+  }
+
+  void AddPast() {
+    CLI::App* versions = Add(&app_, "versions", [this] { return VersionsCommand(versions_); });
+    versions->add_option("PATH", versions_.paths)->required();
+    versions->add_flag("--json", versions_.json);
+    CLI::App* restore = Add(&app_, "restore", [this] { return RestoreCommand(restore_); });
+    restore->add_option("PATH", restore_.path)->required();
+    restore->add_option("--at", restore_.at)->required();
+    restore->add_option("--to", restore_.to);
+    restore->add_flag("--delete", restore_.delete_extra);
+    restore->add_flag("-n,--dry-run", restore_.dry_run);
+    CLI::App* diff = Add(&app_, "diff", [this] { return DiffCommand(diff_); });
+    diff->add_option("PATH", diff_.path)->required();
+    diff->add_option("--from", diff_.from)->required();
+    diff->add_option("--to", diff_.to);
+    diff->add_flag("--json", diff_.json);
+    CLI::App* undelete = Add(&app_, "undelete", [this] { return UndeleteCommand(undelete_); });
+    undelete->add_option("PATH", undelete_.paths)->required();
+    undelete->add_flag("-n,--dry-run", undelete_.dry_run);
+  }
+
+  void AddSnapshot() {
+    CLI::App* snapshot = Add(&app_, "snapshot", nullptr);
+    CLI::App* create = Add(snapshot, "create", [this] { return CreateSnapshotCommand(snapshot_); });
+    create->add_option("NAME", snapshot_.name)->required();
+    create->add_option("PATH", snapshot_.path);
+    CLI::App* list = Add(snapshot, "list", [this] { return ListSnapshotsCommand(snapshot_); });
+    list->add_option("PATH", snapshot_.path);
+    list->add_flag("--json", snapshot_.json);
+    CLI::App* remove = Add(snapshot, "delete", [this] { return DeleteSnapshotCommand(snapshot_); });
+    remove->add_option("NAME", snapshot_.name)->required();
+    remove->add_option("PATH", snapshot_.path);
+    CLI::App* rename = Add(snapshot, "rename", [this] { return RenameSnapshotCommand(snapshot_); });
+    rename->add_option("OLD", snapshot_.name)->required();
+    rename->add_option("NEW", snapshot_.new_name)->required();
+    rename->add_option("PATH", snapshot_.path);
   }
 
   void AddObject() {
@@ -178,6 +222,11 @@ class CommandLine {
   std::string mountpoint_;
   bool lazy_ = false;
   StatusRequest status_;
+  VersionsRequest versions_;
+  RestoreRequest restore_;
+  DiffRequest diff_;
+  UndeleteRequest undelete_;
+  SnapshotRequest snapshot_;
   ListObjectsRequest list_;
   ObjectRequest object_;
   PutObjectRequest put_;

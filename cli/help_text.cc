@@ -24,6 +24,13 @@ Commands for mounts:
   status [MOUNTPOINT]        what is cached, what is still to be uploaded
   flush [MOUNTPOINT]         wait until everything is in the bucket
 
+Commands for the past, in a mount of a bucket that keeps versions:
+  versions PATH…             all versions of files, deleted ones too
+  restore PATH --at TIME     make a file or tree as it was
+  diff PATH --from TIME      what changed since then
+  undelete PATH…             bring back what is deleted
+  snapshot create NAME       give this moment a name; also list|delete|rename
+
 Commands for servers, and stores that are not mounted:
   object ls|stat|cat|put|rm|versions PLACE
 
@@ -88,6 +95,103 @@ Returns when everything that was changed in this mount, or in all mounts, is in 
 
 Exit status: 0 success; 1 something could not be uploaded (it is listed, and stays in the cache), or
 MOUNTPOINT is not a pailfs mount; 2 trouble or wrong usage.
+)"},
+    CommandHelp{"versions", R"(Usage: pailfs versions PATH… [--json]
+
+Lists the versions of files, newest first, deletions included: when they were stored, their sizes, and
+their version ids. "current" is what the file is now; a file with changes that are not uploaded yet has
+no current version. PATH need not exist any more. The versions themselves are files in
+.versions/NAME/ of the directory.
+
+  --json                     as a JSON array with an object for each PATH
+  -h, --help                 this help
+
+In JSON a byte of a path that is not UTF-8 is written as \udc80 to \udcff.
+
+Exit status: 0 success; 1 a PATH has no version; 2 trouble, a PATH is a directory, or wrong usage.
+)"},
+    CommandHelp{"restore", R"(Usage: pailfs restore PATH --at TIME [--to OTHER] [--delete] [--dry-run]
+
+Makes the file or directory tree PATH as it was at TIME, with modes, times, owners (as root), extended
+attributes and ACLs. What is equal is left alone, so that the same command goes on where an earlier one
+stopped. What was created later stays. Within a mount the bucket copies; no data moves through here.
+A file is replaced only when its copy is whole; while that is made it is called .pailfs-restore-XXXXXX.
+
+  --at TIME                  2026-11-22T08:00:00Z, 2026-11-22, -2h, yesterday, the name of a snapshot …
+  --to OTHER                 make OTHER like that, and leave PATH alone
+  --delete                   delete what was not there at TIME
+  -n, --dry-run              tell what would be done, and do nothing
+  -h, --help                 this help
+
+Exit status: 0 success; 1 PATH was not there, or something could not be restored (the rest is); 2 trouble,
+interrupted, or wrong usage.
+)"},
+    CommandHelp{"diff", R"(Usage: pailfs diff PATH --from TIME [--to TIME] [--json]
+
+Tells what is different in the file or directory tree PATH, one path a line, relative to PATH ("." is
+PATH itself), sorted by their bytes:
+  A  added       M  content changed      D  deleted
+  T  something of another type (file, directory, link …)
+  m  only mode, owner, time, extended attributes or ACL changed (of directories the time does not count)
+
+  --from TIME                2026-11-22T08:00:00Z, 2026-11-22, -2h, yesterday, the name of a snapshot …
+  --to TIME                  compare with that time, not with now
+  --json                     as a JSON array with an object for each change
+  -h, --help                 this help
+
+Exit status: 0 nothing is different; 1 something is; 2 trouble, PATH was at neither time, or wrong usage.
+)"},
+    CommandHelp{"undelete", R"(Usage: pailfs undelete PATH… [--dry-run]
+
+Brings back files that are deleted, in their newest versions, and names them. For a directory, which may
+be gone itself: all that was ever deleted below it; that includes files under the names that they had
+before they were renamed. What exists is never overwritten. 'pailfs restore' brings back how a
+directory was at one time.
+
+  -n, --dry-run              tell what would be brought back, and do nothing
+  -h, --help                 this help
+
+Exit status: 0 success; 1 there was nothing to bring back for a PATH; 2 trouble, interrupted, or wrong
+usage.
+)"},
+    CommandHelp{"snapshot", R"(Usage: pailfs snapshot COMMAND …
+
+Names moments of a mount, for 'pailfs restore --at NAME', 'pailfs diff' and the directory .snapshot/NAME.
+All mounts of the bucket see them. PATH is any directory of the mount; without it, the current one.
+
+  create NAME [PATH]         upload what was changed, and name this moment
+  list [PATH]                list the named ones
+  delete NAME [PATH]         forget a name
+  rename OLD NEW [PATH]      give it another name
+  -h, --help                 'pailfs snapshot COMMAND --help' tells more
+
+Exit status: 0 success; 1 no such snapshot, or there already; 2 trouble or wrong usage.
+)"},
+    CommandHelp{"snapshot create", R"(Usage: pailfs snapshot create NAME [PATH]
+
+Uploads what was changed in the mount that PATH is in, and gives this moment a name. Fails where the
+bucket keeps no versions, and says how to switch them on.
+
+  -h, --help                 this help
+)"},
+    CommandHelp{"snapshot list", R"(Usage: pailfs snapshot list [PATH] [--json]
+
+Lists the named snapshots, oldest first: their times and names. 'ls .snapshot' shows other times too.
+
+  --json                     as a JSON array with an object for each
+  -h, --help                 this help
+)"},
+    CommandHelp{"snapshot delete", R"(Usage: pailfs snapshot delete NAME [PATH]
+
+Forgets the name of a moment. The versions of that time stay as long as the bucket keeps them.
+
+  -h, --help                 this help
+)"},
+    CommandHelp{"snapshot rename", R"(Usage: pailfs snapshot rename OLD NEW [PATH]
+
+Gives a named snapshot another name, which must be free.
+
+  -h, --help                 this help
 )"},
     CommandHelp{"object", R"(Usage: pailfs object COMMAND PLACE …
 

@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -391,6 +392,46 @@ TEST_F(ProgramTest, ThinsAStore) {
   close(fd);
   EXPECT_EQ(busy.exit_code, 2);
   EXPECT_NE(busy.err.find("unmount it first"), std::string::npos) << busy.err;
+}
+
+TEST_F(ProgramTest, CommandsForThePastTakeTheirWords) {
+  EXPECT_EQ(Run({"versions"}).exit_code, 2);
+  EXPECT_EQ(Run({"restore", dir_.path()}).exit_code, 2);
+  EXPECT_EQ(Run({"diff", dir_.path()}).exit_code, 2);
+  EXPECT_EQ(Run({"undelete"}).exit_code, 2);
+  EXPECT_EQ(Run({"snapshot"}).exit_code, 2);
+  EXPECT_EQ(Run({"snapshot", "rename", "a"}).exit_code, 2);
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"versions", Path("/f"), Path("/g"), "--json"},
+           {"restore", "--at", "-2h", "--to", Path("/f"), "--delete", "-n", "--", Path("/-f")},
+           {"diff", Path("/f"), "--from", "-2h", "--to", "-1h"},
+           {"undelete", Path("/f"), "--dry-run"},
+           {"snapshot", "create", "n", dir_.path()},
+           {"snapshot", "list", dir_.path()},
+           {"snapshot", "delete", "n", dir_.path()},
+           {"snapshot", "rename", "n", "m", dir_.path()}}) {
+    const Outcome outcome = Run(words);
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_NE(outcome.err.find("is not in a pailfs mount"), std::string::npos) << words[0] << ": " << outcome.err;
+  }
+}
+
+// The program itself, on a directory that says that it is a mount.
+TEST_F(ProgramTest, RestoresWithTheNamesThatTheMountTells) {
+  const auto tell = [](const std::string& path) {
+    return setxattr(path.c_str(), "user.pailfs.snapdir", ".then/.versions", 15, 0) == 0;
+  };
+  std::filesystem::create_directories(Path("/m/.then/-2h/d"));
+  if (!tell(Path("/m"))) GTEST_SKIP() << "no extended attributes";
+  std::ofstream(Path("/m/.then/-2h/d/-f"), std::ios::binary) << "then";
+  const Outcome restore = Run({"restore", "--at", "-2h", Path("/m/d")});
+  EXPECT_EQ(restore.exit_code, 0) << restore.err;
+  EXPECT_EQ(restore.out, "restored 1 file, 1 directory; 0 unchanged\n");
+  EXPECT_EQ(Content("/m/d/-f"), "then");
+  EXPECT_EQ(Run({"diff", Path("/m/d"), "--from", "-2h"}).exit_code, 0);
+  EXPECT_EQ(WEXITSTATUS(std::system(
+                StrCat("'", PAILFS_BINARY, "' restore '", Path("/m/d"), "' --at -2h > /dev/full 2>/dev/null").c_str())),
+            2);
 }
 
 TEST_F(ProgramTest, AFullDiskIsNoSuccess) {
