@@ -1,6 +1,6 @@
 // Named snapshots as a bucket keeps them, for every mount and for whatever removes old versions: the object
-// `.pailfs/snapshots/NAME` at the root of the bucket, empty, names a moment. Nobody may remove a version that was
-// current then.
+// `.pailfs/snapshots/NAME` at the root of the bucket names the moment when it was stored, or, where it is not empty,
+// another one that its metadata say. Nobody may remove a version that was current then.
 #pragma once
 
 #include <cstdint>

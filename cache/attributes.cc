@@ -47,7 +47,7 @@ Status Engine::ChangeAttributes(const InodePtr& inode, const AttributeChange& ch
 }
 
 Result<Attributes> Engine::SetAttributes(const OpContext& ctx, Ino ino, const AttributeChange& change) {
-  RETURN_IF_ERROR(CheckWritable());
+  RETURN_IF_ERROR(CheckChangeable(ino));
   ASSIGN_OR_RETURN(const InodePtr inode, InodeOf(ino));
   if (change.size_bytes) {
     if (inode->record.IsDirectory()) return Error{Errc::kIsADirectory, "is a directory"};
@@ -65,7 +65,7 @@ Result<Attributes> Engine::SetAttributes(const OpContext& ctx, Ino ino, const At
 // --- opening and closing ---
 
 Status Engine::CheckOpened(const OpContext& ctx, const InodePtr& inode) {
-  if (!core_.options.ttl_ns) return {};
+  if (!core_.options.ttl_ns || IsPast(inode->ino)) return {};
   Ino parent = 0;
   std::string name;
   {
@@ -81,7 +81,7 @@ Status Engine::CheckOpened(const OpContext& ctx, const InodePtr& inode) {
 }
 
 Status Engine::Open(const OpContext& ctx, Ino ino, OpenFlags flags) {
-  if (flags.write || flags.truncate) RETURN_IF_ERROR(CheckWritable());
+  if (flags.write || flags.truncate) RETURN_IF_ERROR(CheckChangeable(ino));
   ASSIGN_OR_RETURN(const InodePtr inode, InodeOf(ino));
   RETURN_IF_ERROR(CheckOpened(ctx, inode));
   {
@@ -156,6 +156,7 @@ Status Engine::MakeSafe(const OpContext& ctx, const InodePtr& inode) {
 
 Status Engine::Fsync(const OpContext& ctx, Ino ino) {
   ASSIGN_OR_RETURN(const InodePtr inode, InodeOf(ino));
+  if (IsPast(ino)) return {};
   RETURN_IF_ERROR(TakeUnseenError(inode));
   RETURN_IF_ERROR(MakeSafe(ctx, inode));
   if (core_.options.fsync_to_bucket) return write_back_.FlushInode(ctx, inode);
@@ -192,15 +193,18 @@ Result<bool> Engine::CloneWhole(const InodePtr& source, uint64_t length, const I
   const InodeRecord& from = source->record;
   InodeRecord& to = target->record;
   if (source == target || from.content_dirty || !from.origin || !from.origin->HasOwnVersion() || from.size == 0 ||
-      length < from.size || from.origin->limit != from.size || to.size != 0 || to.origin || target->stepping ||
-      target->freed) {
+      length < from.size || from.origin->limit != from.size || to.size != 0 || target->stepping || target->freed ||
+      !to.operation_key.empty()) {
     return false;
   }
-  {
-    MutexLock content_lock(target->content.mu);
-    if (target->content.exists) return false;
-    target->content.blocks = BlockMap();
+  Transaction txn;
+  // What the truncated file was is overwritten by the copy, or goes from where it was.
+  if (to.origin) {
+    const auto key = core_.TargetKey(*target);
+    const Ino successor = key.ok() && to.origin->key == *key ? target->ino : 0;
+    RETURN_IF_ERROR(core_.AddTombstone(*to.origin, txn, successor));
   }
+  RETURN_IF_ERROR(data_.Forget(target, txn));
   to.origin = from.origin;
   to.origin->superseded = true;  // the object at that key is the source's, not ours to delete
   to.size = from.size;
@@ -209,7 +213,6 @@ Result<bool> Engine::CloneWhole(const InodePtr& source, uint64_t length, const I
   to.headers = from.headers;
   ++to.content_generation;
   to.mtime_ns = to.ctime_ns = core_.NowNs();
-  Transaction txn;
   RETURN_IF_ERROR(core_.MarkChanged(target, Change::kAttributes, txn));
   RETURN_IF_ERROR(core_.Commit(txn));
   return true;
@@ -251,9 +254,9 @@ Result<uint64_t> Engine::CopyRange(const OpContext& ctx, Ino source, uint64_t so
 
 // --- extended attributes ---
 
-Result<std::string> Engine::VirtualXattr(const Inode& inode, std::string_view name) {
+Result<std::string> Engine::VirtualXattr(const Inode& inode, std::string_view full_name) {
   const InodeRecord& record = inode.record;
-  name.remove_prefix(kVirtualPrefix.size());
+  const std::string_view name = full_name.substr(kVirtualPrefix.size());
   if (name == "state") {
     return std::string(inode.last_error         ? "error"
                        : inode.stepping         ? "uploading"
@@ -263,7 +266,7 @@ Result<std::string> Engine::VirtualXattr(const Inode& inode, std::string_view na
   if (name == "etag" && record.origin) return record.origin->etag;
   if (name == "version_id" && record.origin && !record.origin->version_id.empty()) return record.origin->version_id;
   if (name == "storage_class" && record.origin) return std::string("STANDARD");
-  return Error{Errc::kNoData, "no such attribute"};
+  return past_.VirtualXattr(inode, full_name);
 }
 
 Result<std::string> Engine::GetXattr(Ino ino, std::string_view name) {
@@ -279,7 +282,9 @@ Result<std::vector<std::string>> Engine::ListXattrs(Ino ino) {
   MutexLock lock(core_.mu);
   ASSIGN_OR_RETURN(const InodePtr inode, core_.Get(ino));
   std::vector<std::string> names;
-  for (const auto& [name, value] : inode->record.xattrs) names.push_back(name);
+  for (const auto& [name, value] : inode->record.xattrs) {
+    if (!name.starts_with(kVirtualPrefix)) names.push_back(name);
+  }
   return names;
 }
 
@@ -306,7 +311,7 @@ Status Engine::SetAcl(const InodePtr& inode, std::string_view name, std::string_
 }
 
 Status Engine::SetXattr(Ino ino, std::string_view name, std::string_view value, XattrMode mode) {
-  RETURN_IF_ERROR(CheckWritable());
+  RETURN_IF_ERROR(CheckChangeable(ino));
   if (name.size() > kMaxNameBytes) return Error{Errc::kRange, "the attribute's name is too long"};
   if (value.size() > kMaxXattrValueBytes) return Error{Errc::kNoSpace, "the attribute is too large"};
   if (name.starts_with(kVirtualPrefix)) return Error{Errc::kNotPermitted, "user.pailfs.* is read-only"};
@@ -337,7 +342,7 @@ Status Engine::SetXattr(Ino ino, std::string_view name, std::string_view value, 
 }
 
 Status Engine::RemoveXattr(Ino ino, std::string_view name) {
-  RETURN_IF_ERROR(CheckWritable());
+  RETURN_IF_ERROR(CheckChangeable(ino));
   if (name.starts_with(kVirtualPrefix)) return Error{Errc::kNotPermitted, "user.pailfs.* is read-only"};
   MutexLock lock(core_.mu);
   ASSIGN_OR_RETURN(const InodePtr inode, core_.Get(ino));

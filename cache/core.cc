@@ -113,7 +113,8 @@ Attributes Core::AttributesOf(const Inode& inode) {
   if (options.uid) attributes.uid = *options.uid;
   if (options.gid) attributes.gid = *options.gid;
   // With entries unknown the number of subdirectories is unknown too; 1 tells find(1) not to rely on it.
-  if (inode.record.IsDirectory() && !inode.known && inode.record.parent != 0) attributes.nlink = 1;
+  const bool known = inode.record.past ? inode.record.past->listed_us != 0 : inode.known;
+  if (inode.record.IsDirectory() && !known && inode.record.parent != 0) attributes.nlink = 1;
   return attributes;
 }
 

@@ -22,6 +22,7 @@
 #include "base/object_store.h"
 #include "base/random.h"
 #include "cache/inode.h"
+#include "cache/key_names.h"
 #include "cache/mount_cache.h"
 #include "cache/namespace_db.h"
 #include "cache/space_budget.h"
@@ -76,6 +77,8 @@ class Core {
 
   // The key under which the bucket should hold the inode; kNameTooLong over 1,024 bytes, kStale when it is unlinked.
   Result<std::string> TargetKey(const Inode& inode) REQUIRES(mu);
+  // The name that a segment of a key is shown under.
+  std::string NameOf(std::string_view segment, KeySegmentKind kind) const;
   // The prefix of the keys of its children.
   Result<std::string> DirectoryPrefix(Ino dir) REQUIRES(mu);
   // "/a/b" for messages.

@@ -92,12 +92,14 @@ Status Loader::AskDetails(const OpContext& ctx, const InodePtr& inode) {
     if (record.parent == 0) return {};
     if (record.origin) {
       key = record.origin->key;
-      if (record.origin->HasOwnVersion()) version.version_id = record.origin->version_id;
+      version.version_id = record.origin->VersionToRead();
     } else {
       ASSIGN_OR_RETURN(key, core_.TargetKey(*inode));
     }
-    ASSIGN_OR_RETURN(dir, core_.Get(record.parent));
-    ASSIGN_OR_RETURN(prefix, core_.DirectoryPrefix(dir->ino));
+    if (!IsPast(record.ino)) {
+      ASSIGN_OR_RETURN(dir, core_.Get(record.parent));
+      ASSIGN_OR_RETURN(prefix, core_.DirectoryPrefix(dir->ino));
+    }
     name = record.name;
   }
   const ListingScope scope(core_);
@@ -126,7 +128,7 @@ Status Loader::TakeDetails(const InodePtr& inode, const std::optional<ObjectInfo
   if (!record.attributes_unknown || record.parent == 0) return {};
   // A marker has no bytes, so any is as good as the one that was listed.
   const bool same = info && (record.IsDirectory() || (record.origin && info->etag == record.origin->etag));
-  if (!same && !record.IsDirectory()) {
+  if (!same && !record.IsDirectory() && !IsPast(record.ino)) {
     const auto target = core_.TargetKey(*inode);
     *outdated = !inode->in_meta && record.origin && target.ok() && record.origin->key == *target;
     if (*outdated) return {};
@@ -161,10 +163,14 @@ Status Loader::TakeDetails(const InodePtr& inode, const std::optional<ObjectInfo
     // Write-back may have moved it, with its metadata, since it was asked for.
     if (!record.origin || record.origin->key == told.origin->key) {
       const uint64_t limit = record.origin ? record.limit() : told.limit();
+      const bool superseded = record.origin && record.origin->superseded;
       record.origin = told.origin;
+      record.origin->superseded = superseded;
       record.origin->limit = std::min(limit, told.origin->limit);
     }
-    core_.db->PutDentry(txn, record.parent, {record.name, record.ino, record.mode & S_IFMT}, inode->in_meta);
+    // In the past one version may have several names.
+    if (!IsPast(record.ino))
+      core_.db->PutDentry(txn, record.parent, {record.name, record.ino, record.mode & S_IFMT}, inode->in_meta);
   } else if (record.IsDirectory()) {
     record.origin.reset();
   }

@@ -25,6 +25,7 @@ Engine::Engine(FileSystem& files, ObjectStore& store, Clock& clock, Random& rand
     : core_(files, store, clock, random, metrics, options),
       data_(core_),
       loader_(core_),
+      past_(core_, loader_),
       write_back_(core_, data_, loader_) {
   core_.invalidate = [this](Ino ino, Ino parent, const std::string& name) {
     MutexLock lock(notifier_mu_);
@@ -56,7 +57,13 @@ bool Engine::LookupIsLocal(Ino parent, std::string_view name) {
   MutexLock lock(core_.mu);
   const auto dir = core_.GetDirectory(parent);
   if (!dir.ok()) return true;
-  if ((*dir)->record.attributes_unknown) return false;
+  if (IsPast(parent)) {
+    if (!past_.IsLocal(**dir)) return false;
+  } else if (past_.IsEntrance(name)) {
+    return true;
+  } else if ((*dir)->record.attributes_unknown) {
+    return false;
+  }
   const auto found = core_.db->FindDentry(parent, name);
   if (!found.ok()) return true;
   if (*found) {
@@ -64,6 +71,7 @@ bool Engine::LookupIsLocal(Ino parent, std::string_view name) {
     const auto attributes = core_.AttributesOf((*found)->ino, &known);
     if (attributes.ok() && !known && core_.options.posix_metadata) return false;
   }
+  if (IsPast(parent)) return true;
   if (!(*dir)->known && (!*found || !(*found)->current)) return false;
   if (!core_.options.ttl_ns || (*found && (*found)->in_meta)) return true;
   return core_.IsFresh(**dir, {KeySegmentOfName(name), CookieOfName(name), found->has_value()}, Purpose::kLookup);
@@ -72,7 +80,8 @@ bool Engine::LookupIsLocal(Ino parent, std::string_view name) {
 bool Engine::DirectoryIsLocal(Ino ino) {
   MutexLock lock(core_.mu);
   const auto dir = core_.GetDirectory(ino);
-  return !dir.ok() || ((*dir)->known && core_.IsFresh(**dir));
+  if (!dir.ok()) return true;
+  return IsPast(ino) ? past_.IsLocal(**dir) : (*dir)->known && core_.IsFresh(**dir);
 }
 
 bool Engine::ReadIsLocal(Ino ino, uint64_t offset, uint64_t length) {
@@ -137,6 +146,7 @@ void Engine::Shutdown() {
   if (shut_down_ || core_.db == nullptr) return;
   shut_down_ = true;
   write_back_.Stop();
+  past_.Stop();
   loader_.Stop();
   data_.DeletePending();
   Status saved;

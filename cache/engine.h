@@ -11,6 +11,7 @@
 #include "cache/file_data.h"
 #include "cache/loader.h"
 #include "cache/mount_cache.h"
+#include "cache/past.h"
 #include "cache/write_back.h"
 
 namespace pailfs::cache {
@@ -82,6 +83,7 @@ class Engine : public MountCache {
   Result<InodePtr> InodeOf(Ino ino) EXCLUDES(core_.mu);
   // Makes the name known if the bucket has it. Without locks.
   Status Resolve(const OpContext& ctx, Ino parent, std::string_view name, Purpose purpose = Purpose::kLookup);
+  Result<Attributes> AttributesUnder(Ino parent, Ino ino) REQUIRES(core_.mu);
   Result<std::optional<Dentry>> Find(Ino parent, std::string_view name) REQUIRES(core_.mu);
   Result<InodePtr> MakeLocked(Ino parent, std::string_view name, const NewInode& inode, const Caller& caller)
       REQUIRES(core_.mu);
@@ -96,6 +98,23 @@ class Engine : public MountCache {
   Status Place(const InodePtr& inode, const InodePtr& dir, std::string_view name, Transaction& txn) REQUIRES(core_.mu);
   Status NoteMove(const InodePtr& inode, const std::string& old_key, Transaction& txn) REQUIRES(core_.mu);
   Status RememberOrigin(const InodePtr& inode, Transaction& txn) REQUIRES(core_.mu);
+
+  // --- past_verbs.cc ---
+  using EntryVisitor = std::function<bool(const DirectoryEntry&)>;
+  // kReadOnly in the past.
+  Status CheckChangeable(Ino ino) const;
+  Status CheckChange(Ino parent, std::string_view name) const;
+  // The number of a name, which is made known if the bucket has it.
+  Result<Ino> NumberOf(const OpContext& ctx, Ino parent, std::string_view name);
+  Status LoadDetails(const OpContext& ctx, const InodePtr& inode);
+  Status LoadEntries(const OpContext& ctx, const InodePtr& dir, Loader::Knowledge want);
+  Result<InodePtr> DirectoryOfMoments(Ino ino) EXCLUDES(core_.mu);
+  Result<Attributes> MakeInPast(const OpContext& ctx, Ino parent, std::string_view name, const NewInode& inode);
+  Status RemoveInPast(const OpContext& ctx, Ino parent, std::string_view name);
+  Status RenameInPast(const OpContext& ctx, Ino parent, std::string_view name, Ino new_parent,
+                      std::string_view new_name, RenameMode mode);
+  // The entries that lead into the past, where they are shown; `*more` false when `visit` had enough.
+  Status VisitEntrances(const InodePtr& dir, uint64_t cookie, const EntryVisitor& visit, bool* more);
 
   // --- attributes.cc ---
   // Close-to-open: kStale when the name leads to another file by now; the kernel looks it up again then.
@@ -123,6 +142,7 @@ class Engine : public MountCache {
   Core core_;
   FileData data_;
   Loader loader_;
+  Past past_;
   WriteBack write_back_;
   std::unique_ptr<FileLock> lock_;
   Mutex notifier_mu_;  // held during a notification, so that the notifier can be taken away

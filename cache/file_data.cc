@@ -204,7 +204,7 @@ Status FileData::Fetch(const OpContext& ctx, const InodePtr& inode, const InodeR
 
 Status FileData::FetchFrom(const OpContext& ctx, const Origin& origin, ByteRange range, BodySink& sink) {
   GetOptions options;
-  if (origin.HasOwnVersion()) options.version.version_id = origin.version_id;
+  options.version.version_id = origin.VersionToRead();
   // A whole object can be verified on its way, a part of it cannot.
   if (range.offset > 0 || range.length < origin.size) options.range = range;
   options.if_match = origin.etag;

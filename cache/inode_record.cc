@@ -62,6 +62,19 @@ ContentHeaders FromProto(const pb::Headers& in) {
   return {in.type(), in.encoding(), in.disposition(), in.language(), in.cache_control(), in.expires()};
 }
 
+void ToProto(const PastPlace& in, pb::PastPlace* out) {
+  out->set_kind(static_cast<uint32_t>(in.kind));
+  out->set_root(in.root);
+  out->set_prefix(in.prefix);
+  out->set_time_us(in.time_us);
+  out->set_named(in.named);
+  out->set_listed_us(in.listed_us);
+}
+
+PastPlace FromProto(const pb::PastPlace& in) {
+  return {static_cast<PastPlace::Kind>(in.kind()), in.root(), in.prefix(), in.time_us(), in.named(), in.listed_us()};
+}
+
 }  // namespace
 
 void InodeRecord::DropPrivilegeBits() {
@@ -132,6 +145,7 @@ std::string Serialize(std::string_view row_key, const InodeRecord& record) {
   message.set_holds(record.holds);
   message.set_held(record.held);
   message.set_changed_operation(record.changed_operation);
+  if (record.past) ToProto(*record.past, message.mutable_past());
   return Seal(row_key, message);
 }
 
@@ -170,6 +184,7 @@ Result<InodeRecord> ParseInode(std::string_view row_key, Ino ino, std::string_vi
   record.holds = message.holds();
   record.held = message.held();
   record.changed_operation = message.changed_operation();
+  if (message.has_past()) record.past = FromProto(message.past());
   return record;
 }
 

@@ -28,6 +28,28 @@ struct Origin {
 
   // True when the bytes stay readable although the key is overwritten or deleted.
   bool HasOwnVersion() const { return !version_id.empty() && version_id != "null"; }
+  // What to ask for by version id; empty: what is current. A null version may be another one by now: ask with the ETag.
+  std::string VersionToRead() const { return HasOwnVersion() || superseded ? version_id : ""; }
+};
+
+// What a directory of the view of the past shows.
+struct PastPlace {
+  enum class Kind : uint8_t {
+    kSnapshots = 1,  // the moments of a directory: its `.snapshot`
+    kTree = 2,       // a directory as it was
+    kVersions = 3,   // the files that a directory has or had: its `.versions`
+    kFile = 4,       // the versions of one file
+  };
+  Kind kind = Kind::kSnapshots;
+  std::string root;       // prefix of the keys of the directory from which the past was entered
+  std::string prefix;     // of the directory that is shown; kFile: the key
+  int64_t time_us = 0;    // kTree: what had happened up to and including it
+  bool named = false;     // kTree: a named snapshot
+  int64_t listed_us = 0;  // when the listing began that made all entries known; 0: they are not
+
+  bool IsSame(const PastPlace& other) const {
+    return kind == other.kind && root == other.root && prefix == other.prefix && time_us == other.time_us;
+  }
 };
 
 struct InodeRecord {
@@ -62,6 +84,7 @@ struct InodeRecord {
   Ino holds = 0;
   bool held = false;
   uint64_t changed_operation = 0;  // steps of any inode from this one on were sent after its last change
+  std::optional<PastPlace> past;   // of directories of the past
 
   bool IsDirectory() const { return S_ISDIR(mode); }
   bool IsRegular() const { return S_ISREG(mode); }

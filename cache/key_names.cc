@@ -47,6 +47,10 @@ bool IsReservedName(std::string_view name) {
   return name == kEmpty || name == kDot || name == kDotDot || name.starts_with(kFile) || IsHashedName(name);
 }
 
+std::string HashedNameOfKeySegment(std::string_view segment) {
+  return HashedName(segment, "");
+}
+
 std::string NameOfKeySegment(std::string_view segment, KeySegmentKind kind) {
   std::string_view prefix;
   if (kind == KeySegmentKind::kObjectBesideDirectory) {

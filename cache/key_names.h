@@ -22,7 +22,11 @@ std::string NameOfKeySegment(std::string_view segment, KeySegmentKind kind);
 // The inverse: the segment that `name` stands for. A hashed name cannot be turned back and is returned as it is.
 std::string KeySegmentOfName(std::string_view name);
 
-// True for the names of segments that are too long. Only who has listed the directory knows the segment.
+// The hashed name of a segment whose own name shows something else.
+std::string HashedNameOfKeySegment(std::string_view segment);
+
+// True for the names of segments that are too long or hidden by something else. Only who has listed the directory knows
+// the segment.
 bool IsHashedName(std::string_view name);
 
 // True for names that a file can be found under, but that none may be given: its key would be that of something else.

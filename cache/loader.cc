@@ -138,7 +138,7 @@ Result<std::vector<Loader::Found>> Loader::Interpret(const OpContext& ctx, const
     }
     Found entry;
     entry.segment = common.substr(prefix.size(), common.size() - prefix.size() - 1);
-    entry.name = NameOfKeySegment(entry.segment, KeySegmentKind::kDirectory);
+    entry.name = core_.NameOf(entry.segment, KeySegmentKind::kDirectory);
     entry.is_directory = true;
     directories.insert(entry.segment);
     // A store of our own is near; elsewhere markers are asked for when somebody looks.
@@ -155,7 +155,7 @@ Result<std::vector<Loader::Found>> Loader::Interpret(const OpContext& ctx, const
     entry.segment = info.key.substr(prefix.size());
     const auto kind =
         directories.contains(entry.segment) ? KeySegmentKind::kObjectBesideDirectory : KeySegmentKind::kObject;
-    entry.name = NameOfKeySegment(entry.segment, kind);
+    entry.name = core_.NameOf(entry.segment, kind);
     entry.info = std::move(info);
     entry.has_object = true;
     found.push_back(std::move(entry));

@@ -69,6 +69,8 @@ class Loader {
   // The record of an object that was seen for the first time.
   InodeRecord RecordOf(const ObjectInfo& info, Ino ino, Ino parent, std::string name) const;
   InodeRecord DefaultDirectory(Ino ino, Ino parent, std::string name) const;
+  // An object "a" may be followed by the prefix "a/" on a later page: takes such objects out of `page`.
+  static std::vector<ObjectInfo> HoldBack(ListPage* page);
 
  private:
   struct Found {
@@ -95,8 +97,6 @@ class Loader {
   ListRequest RequestFor(const std::string& prefix) const;
   // Takes the directory's own marker out of a page that begins with `prefix`.
   Status TakeMarker(Ino dir, const std::string& prefix, bool moved, ListPage* page);
-  // An object "a" may be followed by the prefix "a/" on a later page: takes such objects out of `page`.
-  static std::vector<ObjectInfo> HoldBack(ListPage* page);
   Result<std::vector<Found>> Interpret(const OpContext& ctx, const std::string& prefix, ListPage page, bool moved);
   Status Apply(Ino dir, const std::vector<Found>& found, const std::string& prefix, bool moved);
   // False: the key belongs to an inode elsewhere.

@@ -36,6 +36,12 @@ inline constexpr Ino kRootIno = 1;
 inline constexpr size_t kMaxNameBytes = 255;
 inline constexpr uint64_t kMaxFileBytes = 5ULL << 40;  // S3's object limit: EFBIG beyond
 
+// Inodes of the view of the past: read-only, but for the names of snapshots.
+inline constexpr Ino kPastBits = 3ULL << 62;
+constexpr bool IsPast(Ino ino) {
+  return (ino & kPastBits) == kPastBits;
+}
+
 struct Attributes {
   Ino ino = 0;
   uint32_t mode = 0;  // type and permissions, as st_mode
@@ -48,6 +54,7 @@ struct Attributes {
   int64_t atime_ns = 0;  // since 1970 UTC
   int64_t mtime_ns = 0;
   int64_t ctime_ns = 0;
+  bool brief = false;  // the name may soon lead elsewhere: not to be believed for long
 };
 
 // The process on whose behalf an inode is made.
@@ -106,6 +113,16 @@ class KernelNotifier {
   virtual void InvalidateEntry(Ino parent, std::string_view name) = 0;
 };
 
+// Whether directories have `.snapshot` and `.versions`.
+enum class SnapshotView : uint8_t { kHidden, kVisible, kOff };
+
+// The moments that `.snapshot` lists beside the named ones: so many full hours, midnights and Mondays (UTC).
+struct SnapshotSeries {
+  int hours = 24;
+  int days = 30;
+  int weeks = 52;
+};
+
 struct MountOptions {
   std::string directory;                       // of the cache; made if absent
   std::string prefix;                          // of all keys; empty or ends with '/'
@@ -127,6 +144,10 @@ struct MountOptions {
   uint32_t default_gid = 0;
   uint32_t default_umask = 022;
   std::string host_name;  // in the names of conflict copies
+  SnapshotView snapshot_view = SnapshotView::kHidden;
+  std::string snapshot_name = ".snapshot";
+  std::string versions_name = ".versions";
+  SnapshotSeries snapshot_series;
   size_t upload_threads = 32;
   bool background = true;             // false: only RunWriteBack moves anything (simulation)
   size_t max_cached_inodes = 50'000;  // in memory; the rest stays in the database
@@ -208,7 +229,8 @@ class MountCache {
                                      uint64_t target_offset, uint64_t length) = 0;
 
   // --- extended attributes: user.*, trusted.*, security.*, system.posix_acl_access, system.posix_acl_default;
-  //     virtual and read-only, not listed: user.pailfs.etag, .version_id, .storage_class, .state ---
+  //     virtual and read-only, not listed: user.pailfs.etag, .version_id, .storage_class, .state; of directories
+  //     .snapdir, of those of the past .time, .snapshot, .deletions ---
   virtual Result<std::string> GetXattr(Ino ino, std::string_view name) = 0;  // kNoData
   virtual Result<std::vector<std::string>> ListXattrs(Ino ino) = 0;
   virtual Status SetXattr(Ino ino, std::string_view name, std::string_view value, XattrMode mode) = 0;

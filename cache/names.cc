@@ -82,20 +82,31 @@ Result<std::optional<Dentry>> Engine::Find(Ino parent, std::string_view name) {
 Result<Attributes> Engine::Lookup(const OpContext& ctx, Ino parent, std::string_view name) {
   if (name.size() > kMaxNameBytes) return Error{Errc::kNameTooLong, "the name is longer than 255 bytes"};
   if (!CheckName(parent, name).ok()) return Error{Errc::kNotFound, "no such file"};
-  RETURN_IF_ERROR(Resolve(ctx, parent, name));
+  ASSIGN_OR_RETURN(Ino ino, NumberOf(ctx, parent, name));
   for (int attempt = 0;; ++attempt) {
     InodePtr inode;
     {
       MutexLock lock(core_.mu);
-      ASSIGN_OR_RETURN(const auto dentry, Find(parent, name));
-      if (!dentry) return Error{Errc::kNotFound, "no such file"};
-      ASSIGN_OR_RETURN(inode, core_.Get(dentry->ino));
+      if (attempt > 0 && !IsPast(ino)) {
+        ASSIGN_OR_RETURN(const auto dentry, Find(parent, name));
+        if (!dentry) return Error{Errc::kNotFound, "no such file"};
+        ino = dentry->ino;
+      }
+      ASSIGN_OR_RETURN(inode, core_.Get(ino));
       const bool knows = !inode->record.attributes_unknown || !core_.options.posix_metadata;
-      if (knows || attempt == kMostDetailAttempts) return core_.AttributesOf(dentry->ino);
+      if (knows || attempt == kMostDetailAttempts) return AttributesUnder(parent, ino);
     }
     // May find another object under the name.
-    RETURN_IF_ERROR(loader_.LoadDetails(ctx, inode));
+    RETURN_IF_ERROR(LoadDetails(ctx, inode));
   }
+}
+
+Result<Attributes> Engine::AttributesUnder(Ino parent, Ino ino) {
+  ASSIGN_OR_RETURN(Attributes attributes, core_.AttributesOf(ino));
+  if (!IsPast(ino)) return attributes;
+  ASSIGN_OR_RETURN(const InodePtr dir, core_.Get(parent));
+  attributes.brief = Past::IsBrief(*dir);
+  return attributes;
 }
 
 // --- making ---
@@ -179,7 +190,8 @@ Result<InodePtr> Engine::MakeLocked(Ino parent, std::string_view name, const New
 Result<Attributes> Engine::Make(const OpContext& ctx, Ino parent, std::string_view name, const NewInode& inode,
                                 const Caller& caller) {
   RETURN_IF_ERROR(CheckWritable());
-  RETURN_IF_ERROR(CheckName(parent, name));
+  if (IsPast(parent)) return MakeInPast(ctx, parent, name, inode);
+  RETURN_IF_ERROR(CheckChange(parent, name));
   RETURN_IF_ERROR(WaitForDirtyRoom(ctx));
   RETURN_IF_ERROR(Resolve(ctx, parent, name));
   MutexLock lock(core_.mu);
@@ -189,8 +201,7 @@ Result<Attributes> Engine::Make(const OpContext& ctx, Ino parent, std::string_vi
 
 Result<Attributes> Engine::Create(const OpContext& ctx, Ino parent, std::string_view name, const NewInode& inode,
                                   const Caller& caller, OpenFlags flags, bool exclusive) {
-  RETURN_IF_ERROR(CheckWritable());
-  RETURN_IF_ERROR(CheckName(parent, name));
+  RETURN_IF_ERROR(CheckChange(parent, name));
   RETURN_IF_ERROR(WaitForDirtyRoom(ctx));
   RETURN_IF_ERROR(Resolve(ctx, parent, name));
   Ino ino = 0;
@@ -230,7 +241,7 @@ Result<std::string> Engine::ReadLink(const OpContext& ctx, Ino ino) {
     std::string target;
   } sink;
   GetOptions options;
-  if (origin.HasOwnVersion()) options.version.version_id = origin.version_id;
+  options.version.version_id = origin.VersionToRead();
   options.if_match = origin.etag;
   ASSIGN_OR_RETURN(const ObjectInfo info, core_.store.Get(ctx, origin.key, options, sink));
   MutexLock lock(core_.mu);
@@ -247,8 +258,7 @@ Result<std::string> Engine::ReadLink(const OpContext& ctx, Ino ino) {
 // --- removing ---
 
 Status Engine::Unlink(const OpContext& ctx, Ino parent, std::string_view name) {
-  RETURN_IF_ERROR(CheckWritable());
-  RETURN_IF_ERROR(CheckName(parent, name));
+  RETURN_IF_ERROR(CheckChange(parent, name));
   RETURN_IF_ERROR(Resolve(ctx, parent, name));
   MutexLock lock(core_.mu);
   ASSIGN_OR_RETURN(const InodePtr dir, core_.GetDirectory(parent));
@@ -267,7 +277,8 @@ Status Engine::Unlink(const OpContext& ctx, Ino parent, std::string_view name) {
 
 Status Engine::RemoveDirectory(const OpContext& ctx, Ino parent, std::string_view name) {
   RETURN_IF_ERROR(CheckWritable());
-  RETURN_IF_ERROR(CheckName(parent, name));
+  if (IsPast(parent)) return RemoveInPast(ctx, parent, name);
+  RETURN_IF_ERROR(CheckChange(parent, name));
   RETURN_IF_ERROR(Resolve(ctx, parent, name));
   InodePtr victim;
   {
@@ -298,7 +309,7 @@ Status Engine::RemoveDirectory(const OpContext& ctx, Ino parent, std::string_vie
 
 Status Engine::OpenDirectory(const OpContext& ctx, Ino ino) {
   ASSIGN_OR_RETURN(const InodePtr dir, Directory(ino));
-  RETURN_IF_ERROR(loader_.LoadDirectory(ctx, dir, Loader::Knowledge::kFresh));
+  RETURN_IF_ERROR(LoadEntries(ctx, dir, Loader::Knowledge::kFresh));
   MutexLock lock(core_.mu);
   if (dir->freed) return Error{Errc::kNotFound, "the directory was removed"};
   ++dir->directory_opens;
@@ -319,11 +330,13 @@ void Engine::CloseDirectory(Ino ino) {
 Status Engine::ReadDirectory(const OpContext& ctx, Ino ino, uint64_t cookie,
                              const std::function<bool(const DirectoryEntry&)>& visit) {
   ASSIGN_OR_RETURN(const InodePtr dir, Directory(ino));
-  RETURN_IF_ERROR(loader_.LoadDirectory(ctx, dir, Loader::Knowledge::kAny));
+  RETURN_IF_ERROR(LoadEntries(ctx, dir, Loader::Knowledge::kAny));
   Ino parent = 0;
+  bool brief = false;
   {
     MutexLock lock(core_.mu);
     parent = dir->record.parent;
+    brief = Past::IsBrief(*dir);
   }
   if (parent == 0) return {};
   const std::pair<const char*, Ino> dots[] = {{".", ino}, {"..", parent}};
@@ -335,7 +348,9 @@ Status Engine::ReadDirectory(const OpContext& ctx, Ino ino, uint64_t cookie,
     }
     if (!visit(entry)) return {};
   }
-  for (;;) {
+  bool more = true;
+  RETURN_IF_ERROR(VisitEntrances(dir, cookie, visit, &more));
+  while (more) {
     RETURN_IF_ERROR(ctx.Check());
     std::vector<DirectoryEntry> entries;
     {
@@ -348,6 +363,7 @@ Status Engine::ReadDirectory(const OpContext& ctx, Ino ino, uint64_t cookie,
         auto attributes = core_.AttributesOf(child.ino, &known);
         if (attributes.Is(Errc::kStale)) continue;
         if (!attributes.ok()) return std::move(attributes).error();
+        attributes->brief = brief;
         const uint64_t entry_cookie = CookieOfName(child.name);
         entries.push_back({std::move(child.name), entry_cookie, *attributes, known || !core_.options.posix_metadata});
       }
@@ -356,6 +372,7 @@ Status Engine::ReadDirectory(const OpContext& ctx, Ino ino, uint64_t cookie,
       if (!visit(entry)) return {};
     }
   }
+  return {};
 }
 
 }  // namespace pailfs::cache

@@ -11,7 +11,7 @@ namespace {
 
 constexpr size_t kDentryNameOffset = 1 + 8 + 8;
 constexpr size_t kDentryValueBytes = 8 + 4 + 8;
-constexpr uint64_t kFirstCookie = 3;  // 1 and 2 are "." and ".."
+constexpr uint64_t kFirstCookie = kCookieOfVersions + 1;
 
 std::string Row(char table, std::string_view rest) {
   std::string key(1, table);
@@ -39,6 +39,11 @@ Result<Dentry> ParseDentry(std::string_view key, std::string_view value, bool in
   }
   return Dentry{std::string(key.substr(kDentryNameOffset)), GetBig64(value), GetBig32(value.substr(8)), in_meta,
                 in_meta || GetBig64(value.substr(12)) == generation};
+}
+
+Result<InodeRecord> ParseInodeRow(const KvIterator& it) {
+  if (it.key().size() != 9) return Error{Errc::kCorrupt, "an inode row of the cache database is damaged"};
+  return ParseInode(it.key(), GetBig64(it.key().substr(1)), it.value());
 }
 
 }  // namespace
@@ -218,11 +223,21 @@ Result<bool> NamespaceDb::AnyPendingUnder(std::string_view prefix) const {
 Status NamespaceDb::VisitMetaInodes(const std::function<Status(InodeRecord)>& visit) const {
   KvIterator it = meta_->NewIterator();
   for (it.Seek("I"); it.Valid() && it.key().starts_with("I"); it.Next()) {
-    if (it.key().size() != 9) return Error{Errc::kCorrupt, "an inode row of the cache database is damaged"};
-    ASSIGN_OR_RETURN(InodeRecord record, ParseInode(it.key(), GetBig64(it.key().substr(1)), it.value()));
+    ASSIGN_OR_RETURN(InodeRecord record, ParseInodeRow(it));
     RETURN_IF_ERROR(visit(std::move(record)));
   }
   return it.status();
+}
+
+Result<std::vector<InodeRecord>> NamespaceDb::ListedFrom(Ino first, size_t limit) const {
+  std::vector<InodeRecord> records;
+  KvIterator it = listing_->NewIterator();
+  for (it.Seek(Row('I', first)); it.Valid() && it.key().starts_with("I") && records.size() < limit; it.Next()) {
+    ASSIGN_OR_RETURN(InodeRecord record, ParseInodeRow(it));
+    records.push_back(std::move(record));
+  }
+  RETURN_IF_ERROR(it.status());
+  return records;
 }
 
 Result<std::vector<std::pair<std::string, Ino>>> NamespaceDb::MovedPrefixes() const {
@@ -289,6 +304,10 @@ void NamespaceDb::SetListingComplete(Transaction& txn, Ino dir, bool complete) c
   } else {
     txn.listing.Delete(Row('L', dir));
   }
+}
+
+void NamespaceDb::RemoveListedDentry(Transaction& txn, Ino dir, std::string_view name) const {
+  txn.listing.Delete(DentryKey(dir, name));
 }
 
 void NamespaceDb::PutTombstone(Transaction& txn, std::string_view key, const Tombstone& tombstone) const {

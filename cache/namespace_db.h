@@ -52,6 +52,9 @@ std::string DentryKey(Ino dir, std::string_view name);
 std::string BlocksPrefix(Ino ino);
 std::string BlocksKey(Ino ino, uint32_t segment);
 
+// Cookies 1 and 2 are "." and "..".
+inline constexpr uint64_t kCookieOfSnapshots = 3;
+inline constexpr uint64_t kCookieOfVersions = 4;
 uint64_t CookieOfName(std::string_view name);
 
 // Changes to be written together. Not thread-safe.
@@ -82,6 +85,8 @@ class NamespaceDb {
   bool ListingComplete(Ino dir) const;
   // In whatever generation.
   Result<bool> WasListed(Ino dir) const;
+  // Up to `limit` inodes of listing with numbers from `first` on, in order.
+  Result<std::vector<InodeRecord>> ListedFrom(Ino first, size_t limit) const;
   Result<std::vector<std::pair<uint32_t, std::string>>> BlockRows(Ino ino, bool in_meta) const;
 
   Result<std::optional<Tombstone>> FindTombstone(std::string_view key) const;
@@ -106,6 +111,8 @@ class NamespaceDb {
   void PutBlocks(Transaction& txn, Ino ino, uint32_t segment, std::string_view bits, bool in_meta) const;
   Status RemoveBlocks(Transaction& txn, Ino ino, bool in_meta) const;
   void SetListingComplete(Transaction& txn, Ino dir, bool complete) const;
+  // Of rows that are in listing only.
+  void RemoveListedDentry(Transaction& txn, Ino dir, std::string_view name) const;
   void PutTombstone(Transaction& txn, std::string_view key, const Tombstone& tombstone) const;
   void RemoveTombstone(Transaction& txn, std::string_view key) const;
   void PutDisplaced(Transaction& txn, std::string_view key, Ino ino) const;

@@ -14,6 +14,13 @@ constexpr int64_t kUnreachablePauseNs = 5'000'000'000;
 
 }  // namespace
 
+// What would lead into the past stands under a name of its own.
+std::string Core::NameOf(std::string_view segment, KeySegmentKind kind) const {
+  const bool hidden = options.snapshot_view != SnapshotView::kOff && kind != KeySegmentKind::kObjectBesideDirectory &&
+                      (segment == options.snapshot_name || segment == options.versions_name);
+  return hidden ? HashedNameOfKeySegment(segment) : NameOfKeySegment(segment, kind);
+}
+
 Result<std::string> Core::DirectoryPrefix(Ino dir) {
   std::vector<std::string> segments;
   for (Ino at = dir; at != kRootIno;) {

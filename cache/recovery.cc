@@ -102,6 +102,7 @@ Status Engine::Open() {
   RETURN_IF_ERROR(CheckBucket());
   RETURN_IF_ERROR(BeginGeneration(boot.epoch));
   RETURN_IF_ERROR(RecoverTree(after_power_loss));
+  RETURN_IF_ERROR(past_.Recover());
   RETURN_IF_ERROR(data_.Recover());
   if (after_power_loss) RETURN_IF_ERROR(write_back_.AdoptNewerObjects(OpContext{}));
   RETURN_IF_ERROR(write_back_.AskUnanswered(OpContext{}));

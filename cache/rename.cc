@@ -152,8 +152,9 @@ Status Engine::RenameLocked(Ino parent, std::string_view name, Ino new_parent, s
 Status Engine::Rename(const OpContext& ctx, Ino parent, std::string_view name, Ino new_parent,
                       std::string_view new_name, RenameMode mode) {
   RETURN_IF_ERROR(CheckWritable());
-  RETURN_IF_ERROR(CheckName(parent, name));
-  RETURN_IF_ERROR(CheckName(new_parent, new_name));
+  if (IsPast(parent) || IsPast(new_parent)) return RenameInPast(ctx, parent, name, new_parent, new_name, mode);
+  RETURN_IF_ERROR(CheckChange(parent, name));
+  RETURN_IF_ERROR(CheckChange(new_parent, new_name));
   RETURN_IF_ERROR(CheckNewName(new_name));
   if (mode == RenameMode::kExchange) RETURN_IF_ERROR(CheckNewName(name));
   RETURN_IF_ERROR(Resolve(ctx, parent, name));

@@ -157,9 +157,8 @@ Result<WriteBack::Outcome> WriteBack::SendParts(const OpContext& ctx, const Step
     Result<UploadedPart> sent = Error{Errc::kInternal, "not sent"};
     if (part.kind == PartKind::kCopy) {
       const Origin& origin = *step.record.origin;
-      sent = core_.store.UploadPartCopy(
-          ctx, step.key, upload, part.part_number,
-          {origin.key, origin.HasOwnVersion() ? origin.version_id : "", origin.etag, {part.offset, part.length}});
+      sent = core_.store.UploadPartCopy(ctx, step.key, upload, part.part_number,
+                                        {origin.key, origin.VersionToRead(), origin.etag, {part.offset, part.length}});
     } else {
       SliceBody slice(body, part.offset, part.length);
       sent = core_.store.UploadPart(ctx, step.key, upload, part.part_number, slice);
@@ -198,7 +197,7 @@ Result<WriteBack::Outcome> WriteBack::SendObject(const OpContext& ctx, const Ste
 Result<WriteBack::Outcome> WriteBack::SendCopy(const OpContext& ctx, const Step& step, const PutOptions& options) {
   const Origin& origin = *step.record.origin;
   CopyOptions copy;
-  copy.source_version_id = origin.HasOwnVersion() ? origin.version_id : "";
+  copy.source_version_id = origin.VersionToRead();
   copy.source_if_match = origin.etag;
   copy.directive = CopiesMetadata(step) ? MetadataDirective::kCopy : MetadataDirective::kReplace;
   copy.headers = options.headers;

@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "base/object_store.h"
 
@@ -23,12 +22,14 @@ class VersionFold {
   // The next version in the order of ListVersions. Returns the object that was current of the key before, when this one
   // begins another key.
   std::optional<ObjectInfo> Add(ObjectInfo version);
-  // Nothing follows: that of the last key.
+  // No more versions of the last key follow: what was current of it.
   std::optional<ObjectInfo> Finish();
 
  private:
   const int64_t time_us_;
-  std::vector<ObjectInfo> versions_;  // of one key, newest first
+  std::string key_;
+  // The newest version that counted by then, unless an older one turns out to be dated later.
+  std::optional<ObjectInfo> candidate_;
 };
 
 }  // namespace pailfs::cache

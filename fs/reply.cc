@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
 #include <string>
@@ -16,6 +17,7 @@ namespace {
 // Inode numbers are never reused, so one generation does.
 constexpr uint64_t kGeneration = 1;
 constexpr uint32_t kBlockBytes = 4096;
+constexpr double kBriefS = 1;
 
 timespec ToTimespec(int64_t ns) {
   constexpr int64_t kNsPerSecond = 1'000'000'000;
@@ -61,7 +63,7 @@ fuse_entry_param ToEntry(const cache::Attributes& attributes, const Timeouts& ti
   entry.generation = kGeneration;
   entry.attr = ToStat(attributes);
   entry.attr_timeout = timeouts.attribute_s;
-  entry.entry_timeout = timeouts.entry_s;
+  entry.entry_timeout = attributes.brief ? std::min(timeouts.entry_s, kBriefS) : timeouts.entry_s;
   return entry;
 }
 

@@ -73,7 +73,8 @@ void Verbs::Lookup(Reply reply, Ino parent, std::string_view name) {
   Serve(
       Wait::kForBucket, local, std::move(reply),
       [this, parent, name = std::string(name)](const OpContext& ctx) { return cache_.Lookup(ctx, parent, name); },
-      AnswerEntry);
+      // What is not there of the past may come: nobody tells the kernel.
+      cache::IsPast(parent) ? AnswerMade : AnswerEntry);
 }
 
 void Verbs::GetAttributes(Reply reply, Ino ino) {

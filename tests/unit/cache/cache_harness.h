@@ -202,6 +202,26 @@ class CacheHarness {
     Walk("", kRootIno, &tree);
     return tree;
   }
+  // Names in a directory, sorted.
+  std::vector<std::string> Names(const std::string& path) {
+    const Ino dir = At(path);
+    std::vector<std::string> names;
+    if (dir == 0 || !cache_->OpenDirectory(ctx_, dir).ok()) return {"(no directory)"};
+    const Status read = cache_->ReadDirectory(ctx_, dir, 2, [&names](const DirectoryEntry& entry) {
+      names.push_back(entry.name);
+      return true;
+    });
+    cache_->CloseDirectory(dir);
+    if (!read.ok()) return {read.error().message};
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+  // What a user sees below a directory: relative path -> type, mode, owner, mtime, xattrs, and content or target.
+  std::map<std::string, std::string> Describe(const std::string& path) {
+    std::map<std::string, std::string> all;
+    Describe(path, "", &all);
+    return all;
+  }
   // key -> content of the bucket, without markers and our own objects.
   std::map<std::string, std::string> Bucket() {
     std::map<std::string, std::string> bucket;
@@ -231,12 +251,36 @@ class CacheHarness {
   const std::string& directory() const { return directory_; }
 
  private:
+  void Describe(const std::string& root, const std::string& below, std::map<std::string, std::string>* all) {
+    const std::string path = below.empty() ? root : root.empty() ? below : StrCat(root, "/", below);
+    const Ino ino = At(path);
+    const auto attributes = cache_->GetAttributes(ino);
+    ASSERT_TRUE(attributes.ok()) << path << ": " << attributes.error().message;
+    std::string text = StrCat("mode ", attributes->mode, " owner ", attributes->uid, ":", attributes->gid, " mtime ",
+                              attributes->mtime_ns, " size ", attributes->size_bytes);
+    const auto xattrs = cache_->ListXattrs(ino);
+    ASSERT_TRUE(xattrs.ok());
+    for (const std::string& name : *xattrs) text += StrCat(" ", name, "=", cache_->GetXattr(ino, name).value());
+    if (S_ISREG(attributes->mode)) {
+      const auto content = ReadFile(path);
+      ASSERT_TRUE(content.ok()) << path << ": " << content.error().message;
+      text += StrCat(" content ", *content);
+    }
+    if (S_ISLNK(attributes->mode)) {
+      const auto target = cache_->ReadLink(ctx_, ino);
+      ASSERT_TRUE(target.ok()) << path << ": " << target.error().message;
+      text += StrCat(" -> ", *target);
+    }
+    (*all)[below] = text;
+    if (!S_ISDIR(attributes->mode)) return;
+    for (const std::string& name : Names(path)) Describe(root, below.empty() ? name : StrCat(below, "/", name), all);
+  }
   static MemoryStoreOptions StoreOptions(const TestBucket& bucket) {
     MemoryStoreOptions options;
     options.versioning = bucket.versioning;
     options.sole_owner = !bucket.shared;
     options.atomic_conditions = bucket.atomic_conditions;
-    options.list_metadata = !bucket.shared;
+    options.list_metadata = options.as_of = !bucket.shared;
     options.max_user_metadata_bytes = 64 << 10;
     return options;
   }

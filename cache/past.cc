@@ -1,0 +1,409 @@
+// Inodes and directories of the past.
+
+#include "cache/past.h"
+
+#include <algorithm>
+#include <chrono>
+#include <unordered_set>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "cache/key_names.h"
+#include "cache/moment.h"
+
+namespace pailfs::cache {
+namespace {
+
+constexpr size_t kAskingThreads = 16;
+constexpr size_t kMostAsked = 1000;
+// S3 dates a multipart object by its start; uploads take this long at most.
+constexpr int64_t kSettledUs = int64_t{7} * 86'400 * 1'000'000;
+// More inodes of the past than this are too much: what is known of it is dropped.
+constexpr uint64_t kMostInodes = 1'000'000;
+constexpr size_t kRowsPerBatch = 1000;
+constexpr std::string_view kVirtualPrefix = "user.pailfs.";
+
+std::string IdentityOf(const PastPlace& place) {
+  return StrCat('d', static_cast<int>(place.kind), '\0', place.root, '\0', place.prefix, '\0', place.time_us);
+}
+
+}  // namespace
+
+Past::Past(Core& core, Loader& loader) : core_(core), loader_(loader) {
+  if (core.options.background) asking_ = std::make_unique<ThreadPool>("pailfs-past", kAskingThreads, kMostAsked);
+}
+
+void Past::Stop() {
+  stop_.request_stop();
+  asking_.reset();
+}
+
+bool Past::IsEntrance(std::string_view name) const {
+  const MountOptions& options = core_.options;
+  return options.snapshot_view != SnapshotView::kOff &&
+         (name == options.snapshot_name || name == options.versions_name);
+}
+
+bool Past::IsBrief(const Inode& dir) {
+  return dir.record.past && dir.record.past->kind != Kind::kTree;
+}
+
+// --- numbers and rows ---
+
+Result<Ino> Past::NumberFor(std::string_view identity, const std::function<bool(const InodeRecord&)>& is_same,
+                            bool* exists) {
+  for (uint64_t attempt = 0;; ++attempt) {
+    const Ino ino = StableHash64(identity, attempt) | kPastBits;
+    ASSIGN_OR_RETURN(const auto found, core_.db->FindInode(ino));
+    *exists = found.has_value();
+    if (!found || is_same(found->record)) return ino;
+  }
+}
+
+Result<Ino> Past::PutDirectory(const PastPlace& place, Ino parent, std::string_view name, const Entry* entry,
+                               Transaction& txn) {
+  bool exists = false;
+  const auto is_same = [&place](const InodeRecord& record) { return record.past && record.past->IsSame(place); };
+  ASSIGN_OR_RETURN(const Ino ino, NumberFor(IdentityOf(place), is_same, &exists));
+  if (exists) {
+    if (!place.named) return ino;
+    ASSIGN_OR_RETURN(const InodePtr inode, core_.Get(ino));
+    inode->record.past->named = true;
+    core_.Save(*inode, txn);
+    return ino;
+  }
+  InodeRecord record = loader_.DefaultDirectory(ino, parent, std::string(name));
+  if (entry != nullptr && entry->object) {
+    record = loader_.RecordOf(*entry->object, ino, parent, std::string(name));
+    record.mode = (record.mode & 07777) | S_IFDIR;
+    record.origin->superseded = true;
+  } else {
+    record.attributes_unknown = place.kind == Kind::kTree && (entry == nullptr || !entry->marker_known);
+    if (place.prefix == place.root) record.mtime_ns = record.ctime_ns = record.atime_ns = place.time_us * 1000;
+  }
+  record.past = place;
+  core_.db->PutInode(txn, record, /*in_meta=*/false);
+  ++inodes_;
+  return ino;
+}
+
+Result<Ino> Past::PutFile(const ObjectInfo& info, Ino parent, std::string_view name, Transaction& txn) {
+  bool exists = false;
+  const auto is_same = [&info](const InodeRecord& record) {
+    return record.origin && !record.past && record.origin->key == info.key &&
+           record.origin->version_id == info.version_id && record.origin->etag == info.etag;
+  };
+  const std::string identity = StrCat('f', info.key, '\0', info.version_id, '\0', info.etag);
+  ASSIGN_OR_RETURN(const Ino ino, NumberFor(identity, is_same, &exists));
+  if (exists) return ino;
+  InodeRecord record = loader_.RecordOf(info, ino, parent, std::string(name));
+  record.origin->superseded = true;
+  core_.db->PutInode(txn, record, /*in_meta=*/false);
+  ++inodes_;
+  return ino;
+}
+
+Result<InodePtr> Past::DirectoryAt(const PastPlace& place, Ino parent, std::string_view name) {
+  MutexLock lock(core_.mu);
+  Transaction txn;
+  ASSIGN_OR_RETURN(const Ino ino, PutDirectory(place, parent, name, nullptr, txn));
+  RETURN_IF_ERROR(core_.Commit(txn));
+  return core_.Get(ino);
+}
+
+std::string Past::MarkerKey(const std::string& prefix) const {
+  return prefix.empty() ? StrCat(kReservedPrefix, "root") : prefix;
+}
+
+// --- entering and looking up ---
+
+Result<Ino> Past::Enter(Ino dir, std::string_view name) {
+  MutexLock lock(core_.mu);
+  ASSIGN_OR_RETURN(const InodePtr present, core_.GetDirectory(dir));
+  if (present->record.parent == 0) return Error{Errc::kNotFound, "the directory was removed"};
+  PastPlace place;
+  place.kind = name == core_.options.snapshot_name ? Kind::kSnapshots : Kind::kVersions;
+  ASSIGN_OR_RETURN(place.prefix, core_.DirectoryPrefix(dir));
+  place.root = place.prefix;
+  Transaction txn;
+  ASSIGN_OR_RETURN(const Ino ino, PutDirectory(place, dir, name, nullptr, txn));
+  RETURN_IF_ERROR(core_.Commit(txn));
+  // Whoever may change the directory may name its moments.
+  ASSIGN_OR_RETURN(const InodePtr inode, core_.Get(ino));
+  const InodeRecord& of = present->record;
+  InodeRecord& record = inode->record;
+  const bool same = record.parent == dir && record.mode == of.mode && record.uid == of.uid && record.gid == of.gid &&
+                    record.mtime_ns == of.mtime_ns;
+  if (same) return ino;
+  record.parent = dir;
+  record.mode = of.mode;
+  record.uid = of.uid;
+  record.gid = of.gid;
+  record.mtime_ns = record.ctime_ns = record.atime_ns = of.mtime_ns;
+  Transaction update;
+  core_.Save(*inode, update);
+  RETURN_IF_ERROR(core_.Commit(update));
+  return ino;
+}
+
+Result<Ino> Past::Lookup(const OpContext& ctx, const InodePtr& dir, std::string_view name) {
+  PastPlace place;
+  bool probe = false;
+  const auto known = [&]() REQUIRES(core_.mu) -> Result<Ino> {
+    ASSIGN_OR_RETURN(const auto dentry, core_.db->FindDentry(dir->ino, name));
+    if (!dentry) return Error{Errc::kNotFound, "no such file"};
+    return dentry->ino;
+  };
+  {
+    MutexLock lock(core_.mu);
+    if (!dir->record.past) return Error{Errc::kNotADirectory, "not a directory"};
+    place = *dir->record.past;
+    if (place.kind == Kind::kTree) {
+      const bool all = Holds(place, Want::kFresh);
+      auto found = known();
+      if (all || (found.ok() && IsFinal(place, NowUs()))) return found;
+      probe = !IsHashedName(name) && ++dir->probes <= kProbesBeforeListing;
+    }
+  }
+  switch (place.kind) {
+    case Kind::kSnapshots:
+      return LookupMoment(ctx, dir, place, name);
+    case Kind::kVersions:
+      return LookupVersions(ctx, dir, place, name);
+    case Kind::kFile:
+      RETURN_IF_ERROR(Load(ctx, dir, Want::kKnown));
+      break;
+    case Kind::kTree:
+      if (!probe) {
+        RETURN_IF_ERROR(Load(ctx, dir, Want::kFresh));
+        break;
+      }
+      ASSIGN_OR_RETURN(const auto entry, Probe(ctx, place, name));
+      if (!entry) return Error{Errc::kNotFound, "no such file"};
+      Listed listed;
+      RETURN_IF_ERROR(Apply(dir->ino, place, {*entry}, &listed));
+      break;
+  }
+  MutexLock lock(core_.mu);
+  return known();
+}
+
+// --- making entries known ---
+
+bool Past::IsFinal(const PastPlace& place, int64_t listed_us) const {
+  if (place.kind != Kind::kTree) return false;
+  return core_.capabilities.sole_owner ? place.time_us < listed_us : listed_us - place.time_us >= kSettledUs;
+}
+
+bool Past::Holds(const PastPlace& place, Want want) const {
+  if (place.listed_us == 0) return false;
+  if (want == Want::kKnown || IsFinal(place, place.listed_us)) return true;
+  int64_t valid_us = core_.options.ttl_ns.value_or(0) / 1000;
+  if (place.kind == Kind::kTree) valid_us = std::max(valid_us, place.listed_us - place.time_us);
+  const int64_t age_us = NowUs() - place.listed_us;
+  return age_us >= 0 && age_us < valid_us;
+}
+
+bool Past::IsLocal(const Inode& dir) const {
+  const auto& place = dir.record.past;
+  return place && place->kind == Kind::kTree && Holds(*place, Want::kFresh);
+}
+
+Status Past::Load(const OpContext& ctx, const InodePtr& dir, Want want) {
+  PastPlace place;
+  bool too_many = false;
+  {
+    MutexLock lock(core_.mu);
+    for (;;) {
+      if (!dir->record.past) return Error{Errc::kNotADirectory, "not a directory"};
+      place = *dir->record.past;
+      if (Holds(place, want)) return {};
+      if (!dir->loading) break;
+      RETURN_IF_ERROR(ctx.Check());
+      core_.load_ended.WaitFor(core_.mu, std::chrono::milliseconds(20));
+    }
+    RETURN_IF_ERROR(ctx.Check());
+    too_many = inodes_ > kMostInodes;
+    dir->loading = true;
+  }
+  const int64_t began_us = NowUs();
+  Listed listed;
+  Status loaded = too_many ? Discard() : Status();
+  if (loaded.ok()) loaded = LoadEntries(ctx, dir, place, &listed);
+  if (loaded.ok()) loaded = NoteListed(dir, std::move(listed), began_us);
+  MutexLock lock(core_.mu);
+  dir->loading = false;
+  core_.load_ended.NotifyAll();
+  if (!loaded.ok()) return std::move(loaded).error().With("listing " + core_.PathOf(*dir));
+  return {};
+}
+
+Status Past::LoadEntries(const OpContext& ctx, const InodePtr& dir, const PastPlace& place, Listed* listed) {
+  switch (place.kind) {
+    case Kind::kSnapshots:
+      return LoadMoments(ctx, dir->ino, place, listed);
+    case Kind::kTree:
+      return LoadTree(ctx, dir, place, listed);
+    case Kind::kVersions:
+      return LoadVersions(ctx, dir->ino, place, listed);
+    case Kind::kFile:
+      return LoadFile(ctx, dir, place, listed);
+  }
+  return Error{Errc::kCorrupt, "a row of the cache's listing is damaged"};
+}
+
+Status Past::Apply(Ino dir, const PastPlace& place, const std::vector<Entry>& entries, Listed* listed) {
+  std::unordered_set<std::string_view> directories;
+  for (const Entry& entry : entries) {
+    if (entry.is_directory) directories.insert(entry.segment);
+  }
+  MutexLock lock(core_.mu);
+  Transaction txn;
+  for (const Entry& entry : entries) {
+    const bool beside = !entry.is_directory && directories.contains(entry.segment);
+    const auto kind = entry.is_directory ? KeySegmentKind::kDirectory
+                      : beside           ? KeySegmentKind::kObjectBesideDirectory
+                                         : KeySegmentKind::kObject;
+    const std::string name = NameOfKeySegment(entry.segment, kind);
+    Ino ino = 0;
+    if (entry.is_directory) {
+      const PastPlace below{Kind::kTree, place.root, StrCat(place.prefix, entry.segment, "/"), place.time_us};
+      ASSIGN_OR_RETURN(ino, PutDirectory(below, dir, name, &entry, txn));
+      ++listed->subdirectories;
+    } else {
+      ASSIGN_OR_RETURN(ino, PutFile(*entry.object, dir, name, txn));
+    }
+    const uint32_t type = entry.is_directory ? S_IFDIR : S_IFREG;
+    core_.db->PutDentry(txn, dir, {name, ino, type}, /*in_meta=*/false);
+    listed->seen.push_back(CookieOfName(name));
+  }
+  return core_.Commit(txn);
+}
+
+Status Past::NoteListed(const InodePtr& dir, Listed listed, int64_t began_us) {
+  std::sort(listed.seen.begin(), listed.seen.end());
+  MutexLock lock(core_.mu);
+  Transaction txn;
+  for (uint64_t cookie = 0;;) {
+    ASSIGN_OR_RETURN(const auto children, core_.db->Children(dir->ino, cookie, kRowsPerBatch));
+    if (children.empty()) break;
+    for (const Dentry& child : children) {
+      cookie = CookieOfName(child.name);
+      if (std::binary_search(listed.seen.begin(), listed.seen.end(), cookie)) continue;
+      core_.db->RemoveListedDentry(txn, dir->ino, child.name);
+    }
+  }
+  dir->probes = dir->detail_misses = 0;
+  dir->record.subdirectories = listed.subdirectories;
+  dir->record.past->listed_us = began_us;
+  core_.Save(*dir, txn);
+  return core_.Commit(txn);
+}
+
+// --- attributes ---
+
+Status Past::LoadDetails(const OpContext& ctx, const InodePtr& inode) {
+  PastPlace place;
+  {
+    MutexLock lock(core_.mu);
+    const InodeRecord& record = inode->record;
+    if (!record.attributes_unknown) return {};
+    if (!record.past || record.origin) {
+      place.kind = Kind::kFile;
+    } else {
+      place = *record.past;
+    }
+  }
+  if (place.kind != Kind::kTree) return loader_.LoadDetails(ctx, inode);
+  ASSIGN_OR_RETURN(auto marker, ObjectAt(ctx, MarkerKey(place.prefix), place.time_us));
+  if (marker && !marker->has_metadata) {
+    auto whole = core_.store.Head(ctx, marker->key, {.version_id = marker->version_id, .as_of_us = {}});
+    if (!whole.ok() && !whole.Is(Errc::kNotFound)) return std::move(whole).error();
+    if (whole.ok()) marker = std::move(*whole);
+  }
+  MutexLock lock(core_.mu);
+  InodeRecord& record = inode->record;
+  if (marker) {
+    InodeRecord told = loader_.RecordOf(*marker, record.ino, record.parent, record.name);
+    told.mode = (told.mode & 07777) | S_IFDIR;
+    told.origin->superseded = true;
+    told.past = record.past;
+    told.subdirectories = record.subdirectories;
+    told.segment = record.segment;
+    record = std::move(told);
+  }
+  record.attributes_unknown = false;
+  Transaction txn;
+  core_.Save(*inode, txn);
+  return core_.Commit(txn);
+}
+
+Result<std::string> Past::VirtualXattr(const Inode& inode, std::string_view name) {
+  const InodeRecord& record = inode.record;
+  const std::string_view what = name.substr(kVirtualPrefix.size());
+  const bool is_moment = record.past && record.past->kind == Kind::kTree && record.past->prefix == record.past->root;
+  if (what == "snapdir" && record.IsDirectory()) {
+    if (core_.options.snapshot_view == SnapshotView::kOff) return std::string();
+    return StrCat(core_.options.snapshot_name, "/", core_.options.versions_name);
+  }
+  if (what == "time" && record.past && record.past->kind == Kind::kTree) {
+    return FormatMomentExactly(record.past->time_us);
+  }
+  if (what == "snapshot" && is_moment && record.past->named) return std::string("named");
+  if (name == kDeletionsXattr && record.past && record.past->kind == Kind::kFile) {
+    const auto stored = record.xattrs.find(std::string(kDeletionsXattr));
+    return stored == record.xattrs.end() ? std::string() : stored->second;
+  }
+  return Error{Errc::kNoData, "no such attribute"};
+}
+
+// --- bounds ---
+
+Status Past::Recover() {
+  uint64_t count = 0;
+  for (Ino first = kPastBits; first != 0;) {
+    ASSIGN_OR_RETURN(const auto some, core_.db->ListedFrom(first, kRowsPerBatch));
+    count += some.size();
+    first = some.empty() ? 0 : some.back().ino + 1;
+  }
+  {
+    MutexLock lock(core_.mu);
+    inodes_ = count;
+  }
+  return count > kMostInodes / 2 ? Discard() : Status();
+}
+
+// What is open stays in memory, and is listed again when somebody reads on.
+Status Past::Discard() {
+  {
+    MutexLock lock(core_.mu);
+    inodes_ = 0;
+  }
+  LogInfo("much is known of the past; it is forgotten, and listed again when it is asked for");
+  for (Ino first = kPastBits; first != 0;) {
+    MutexLock lock(core_.mu);
+    ASSIGN_OR_RETURN(auto some, core_.db->ListedFrom(first, kRowsPerBatch));
+    first = some.empty() ? 0 : some.back().ino + 1;
+    Transaction txn;
+    for (InodeRecord& record : some) {
+      const Ino ino = record.ino;
+      ASSIGN_OR_RETURN(const auto children, core_.db->Children(ino, 0, SIZE_MAX));
+      for (const Dentry& child : children) core_.db->RemoveListedDentry(txn, ino, child.name);
+      InodePtr inode = core_.Cached(ino);
+      if (inode == nullptr) inode = std::make_shared<Inode>(std::move(record), /*meta=*/false);
+      if (inode->record.past) inode->record.past->listed_us = 0;
+      if (inode->opens > 0 || inode->directory_opens > 0) {
+        core_.Save(*inode, txn);
+        continue;
+      }
+      if (inode->record.IsRegular()) core_.discard_content(inode);
+      RETURN_IF_ERROR(core_.db->RemoveInode(txn, ino));
+      core_.ForgetCached(ino);
+    }
+    RETURN_IF_ERROR(core_.Commit(txn));
+  }
+  return {};
+}
+
+}  // namespace pailfs::cache

@@ -1,0 +1,132 @@
+// The versions of files.
+
+#include <unordered_set>
+
+#include "base/str.h"
+#include "cache/key_names.h"
+#include "cache/moment.h"
+#include "cache/past.h"
+
+namespace pailfs::cache {
+namespace {
+
+// "2026-11-22T08:00:00Z~id".
+std::string NameOfVersion(const ObjectInfo& version) {
+  std::string id = version.version_id;
+  for (size_t at = 0; (at = id.find('/', at)) != std::string::npos;) id.replace(at, 1, "%2F");
+  return StrCat(FormatMoment(version.last_modified_us), "~", id);
+}
+
+}  // namespace
+
+// Versions of keys from `prefix` on, in order, until `visit` returns false.
+Status Past::VisitVersions(const OpContext& ctx, const std::string& prefix, const std::string& delimiter,
+                           const std::function<bool(ObjectInfo)>& visit,
+                           const std::function<void(const std::string&)>& visit_prefix) {
+  ListVersionsRequest request;
+  request.prefix = prefix;
+  request.delimiter = delimiter;
+  for (;;) {
+    RETURN_IF_ERROR(ctx.Check());
+    ASSIGN_OR_RETURN(ListVersionsPage page, core_.store.ListVersions(ctx, request));
+    for (ObjectInfo& version : page.versions) {
+      if (!visit(std::move(version))) return {};
+    }
+    for (const std::string& common : page.common_prefixes) visit_prefix(common);
+    if (!page.truncated) return {};
+    request.key_marker = page.next_key_marker;
+    request.version_id_marker = page.next_version_id_marker;
+  }
+}
+
+Result<Ino> Past::LookupVersions(const OpContext& ctx, const InodePtr& dir, const PastPlace& place,
+                                 std::string_view name) {
+  if (IsHashedName(name)) {
+    RETURN_IF_ERROR(Load(ctx, dir, Want::kFresh));
+    MutexLock lock(core_.mu);
+    ASSIGN_OR_RETURN(const auto dentry, core_.db->FindDentry(dir->ino, name));
+    if (!dentry) return Error{Errc::kNotFound, "no such file"};
+    return dentry->ino;
+  }
+  PastPlace found{Kind::kFile, place.root, place.prefix + KeySegmentOfName(name)};
+  if (found.prefix == kReservedSegment) return Error{Errc::kNotFound, "no such file"};
+  bool any = false;
+  const auto is_version = [&](const ObjectInfo& version) {
+    any = version.key == found.prefix && !version.is_delete_marker;
+    return !any && version.key == found.prefix;
+  };
+  const auto none = [](const std::string&) {};
+  RETURN_IF_ERROR(VisitVersions(ctx, found.prefix, "", is_version, none));
+  if (!any) {
+    found.kind = Kind::kVersions;
+    found.prefix.push_back('/');
+    const auto is_below = [&any](const ObjectInfo&) {
+      any = true;
+      return false;
+    };
+    RETURN_IF_ERROR(VisitVersions(ctx, found.prefix, "", is_below, none));
+  }
+  if (!any) return Error{Errc::kNotFound, "the bucket has no version of it"};
+  ASSIGN_OR_RETURN(const InodePtr inode, DirectoryAt(found, dir->ino, name));
+  return inode->ino;
+}
+
+Status Past::LoadVersions(const OpContext& ctx, Ino dir, const PastPlace& place, Listed* listed) {
+  std::unordered_set<std::string> files;
+  std::vector<std::string> directories;
+  const auto file = [&](const ObjectInfo& version) {
+    if (!version.is_delete_marker && version.key != place.prefix) files.insert(version.key.substr(place.prefix.size()));
+    return true;
+  };
+  const auto directory = [&](const std::string& common) {
+    if (common != kReservedPrefix)
+      directories.push_back(common.substr(place.prefix.size(), common.size() - place.prefix.size() - 1));
+  };
+  RETURN_IF_ERROR(VisitVersions(ctx, place.prefix, "/", file, directory));
+  MutexLock lock(core_.mu);
+  Transaction txn;
+  const auto enter = [&](const std::string& segment, Kind kind) REQUIRES(core_.mu) -> Status {
+    const bool is_file = kind == Kind::kFile;
+    const std::string name = NameOfKeySegment(segment, is_file ? KeySegmentKind::kObject : KeySegmentKind::kDirectory);
+    const PastPlace below{kind, place.root, StrCat(place.prefix, segment, is_file ? "" : "/")};
+    ASSIGN_OR_RETURN(const Ino ino, PutDirectory(below, dir, name, nullptr, txn));
+    core_.db->PutDentry(txn, dir, {name, ino, S_IFDIR}, /*in_meta=*/false);
+    listed->seen.push_back(CookieOfName(name));
+    ++listed->subdirectories;
+    return {};
+  };
+  for (const std::string& segment : files) RETURN_IF_ERROR(enter(segment, Kind::kFile));
+  for (const std::string& segment : directories) {
+    if (!files.contains(segment)) RETURN_IF_ERROR(enter(segment, Kind::kVersions));
+  }
+  return core_.Commit(txn);
+}
+
+Status Past::LoadFile(const OpContext& ctx, const InodePtr& dir, const PastPlace& place, Listed* listed) {
+  std::vector<ObjectInfo> versions;
+  std::string deletions;
+  const auto take = [&](ObjectInfo version) {
+    if (version.key != place.prefix) return false;
+    if (version.is_delete_marker) {
+      deletions.append(NameOfVersion(version)).append("\n");
+    } else {
+      versions.push_back(std::move(version));
+    }
+    return true;
+  };
+  RETURN_IF_ERROR(VisitVersions(ctx, place.prefix, "", take, [](const std::string&) {}));
+  if (deletions.size() > kMaxXattrBytes) deletions.resize(deletions.rfind('\n', kMaxXattrBytes - 1) + 1);
+  MutexLock lock(core_.mu);
+  Transaction txn;
+  for (const ObjectInfo& version : versions) {
+    const std::string name = NameOfVersion(version);
+    ASSIGN_OR_RETURN(const Ino ino, PutFile(version, dir->ino, name, txn));
+    core_.db->PutDentry(txn, dir->ino, {name, ino, S_IFREG}, /*in_meta=*/false);
+    listed->seen.push_back(CookieOfName(name));
+  }
+  dir->record.xattrs[std::string(kDeletionsXattr)] = deletions;
+  core_.Save(*dir, txn);
+  return core_.Commit(txn);
+}
+
+}  // namespace pailfs::cache
