@@ -70,6 +70,10 @@ cache::MountOptions CacheOptions(const Source& source, const MountSettings& sett
   }
   options.fsync_to_bucket = settings.fsync_to_bucket;
   options.posix_metadata = settings.posix_metadata;
+  options.snapshot_view = settings.snapshot_view;
+  options.snapshot_name = settings.snapshot_name;
+  options.versions_name = settings.versions_name;
+  options.snapshot_series = settings.snapshot_series;
   options.read_only = settings.read_only;
   options.uid = settings.uid;
   options.gid = settings.gid;

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "cache/mount_cache.h"
+
 namespace pailfs::cli {
 
 // Of the server behind s3://. What is empty is said by the environment or the profile, or is not set.
@@ -36,6 +38,10 @@ struct MountSettings {
   int64_t writeback_delay_ns = 2'000'000'000;
   bool fsync_to_bucket = false;
   bool posix_metadata = true;
+  cache::SnapshotView snapshot_view = cache::SnapshotView::kHidden;
+  std::string snapshot_name = ".snapshot";
+  std::string versions_name = ".versions";
+  cache::SnapshotSeries snapshot_series;
   std::optional<uint32_t> uid;
   std::optional<uint32_t> gid;
   std::optional<uint32_t> umask;

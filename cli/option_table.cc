@@ -16,6 +16,7 @@ namespace {
 
 constexpr uint64_t kSmallestCache = 16 << 20;
 constexpr uint64_t kMostConnections = 1000;
+constexpr uint64_t kMostMoments = 10'000;
 
 Error Bad(std::string_view name, std::string_view value, std::string_view expected) {
   return Error{Errc::kInvalidArgument, StrCat(name, "=", value, ": expected ", expected)};
@@ -69,6 +70,46 @@ Status ApplyFsync(MountSettings& settings, std::string_view value) {
 
 Status ApplyPosix(MountSettings& settings, std::string_view value) {
   ASSIGN_OR_RETURN(settings.posix_metadata, OnOrOff("posix", value));
+  return {};
+}
+
+Status ApplySnapdir(MountSettings& settings, std::string_view value) {
+  constexpr std::array kViews{std::pair("hidden", cache::SnapshotView::kHidden),
+                              std::pair("visible", cache::SnapshotView::kVisible),
+                              std::pair("off", cache::SnapshotView::kOff)};
+  for (const auto& [name, view] : kViews) {
+    if (value != name) continue;
+    settings.snapshot_view = view;
+    return {};
+  }
+  return Bad("snapdir", value, "hidden, visible or off");
+}
+
+template <std::string MountSettings::*kMember>
+Status ApplyViewName(MountSettings& settings, std::string_view value) {
+  const bool is_name = value.size() <= cache::kMaxNameBytes && value != "." && value != ".." && value != ".pailfs" &&
+                       value.find('/') == std::string_view::npos;
+  if (!is_name) return Error{Errc::kInvalidArgument, StrCat("'", value, "' is no name for a directory")};
+  settings.*kMember = std::string(value);
+  if (settings.snapshot_name != settings.versions_name) return {};
+  return Error{Errc::kInvalidArgument, StrCat("snapdir_name and versions_name are both '", value, "'")};
+}
+
+// "24h:30d:52w"
+Status ApplySnapdirSeries(MountSettings& settings, std::string_view value) {
+  cache::SnapshotSeries series{0, 0, 0};
+  for (std::string_view rest = value; value != "none" && !rest.empty();) {
+    const std::string_view part = rest.substr(0, rest.find(':'));
+    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+    const auto count = part.size() < 2 ? std::nullopt : ParseUint(part.substr(0, part.size() - 1));
+    const char unit = part.empty() ? ' ' : part.back();
+    int* const into = unit == 'h' ? &series.hours : unit == 'd' ? &series.days : unit == 'w' ? &series.weeks : nullptr;
+    if (!count || *count > kMostMoments || into == nullptr) {
+      return Bad("snapdir_series", value, "full hours, days and weeks such as 24h:30d:52w, or none");
+    }
+    *into = static_cast<int>(*count);
+  }
+  settings.snapshot_series = series;
   return {};
 }
 
@@ -181,6 +222,12 @@ constexpr std::array kTable{
     OptionSpec{"fsync", "local|bucket", kOurs, "where data is when fsync() returns (default local: in the cache)",
                ApplyFsync},
     OptionSpec{"posix", "on|off", kOurs, "keep modes, owners and times with the objects (default on)", ApplyPosix},
+    OptionSpec{"snapdir", "hidden|visible|off", kOurs,
+               "the past in .snapshot and .versions of every directory (default hidden from listings)", ApplySnapdir},
+    OptionSpec{"snapdir_name", "NAME", kOurs, "instead of .snapshot", ApplyViewName<&MountSettings::snapshot_name>},
+    OptionSpec{"versions_name", "NAME", kOurs, "instead of .versions", ApplyViewName<&MountSettings::versions_name>},
+    OptionSpec{"snapdir_series", "24h:30d:52w", kOurs,
+               "moments that .snapshot lists: full hours, days, weeks; or none", ApplySnapdirSeries},
     OptionSpec{"uid", "USER", kOurs, "show everything as owned by this user", ApplyUid},
     OptionSpec{"gid", "GROUP", kOurs, "show everything as owned by this group", ApplyGid},
     OptionSpec{"umask", "OCTAL", kOurs, "permissions taken from objects that carry none (default 022)", ApplyUmask},

@@ -37,8 +37,15 @@ TEST(OptionTableTest, AppliesEachOption) {
   const MountSettings s = Applied(
       "cache=/"
       "c,cache_size=1.5G,ttl=5m,writeback_delay=250ms,fsync=bucket,posix=off,uid=12,gid=34,umask=027,allow_other=off,"
-      "ro");
+      "ro,snapdir=visible,snapdir_name=.zfs,versions_name=old,snapdir_series=3h:2d");
   EXPECT_EQ(s.cache_directory, "/c");
+  EXPECT_EQ(s.snapshot_view, cache::SnapshotView::kVisible);
+  EXPECT_EQ(s.snapshot_name, ".zfs");
+  EXPECT_EQ(s.versions_name, "old");
+  EXPECT_EQ(s.snapshot_series.hours, 3);
+  EXPECT_EQ(s.snapshot_series.days, 2);
+  EXPECT_EQ(s.snapshot_series.weeks, 0);
+  EXPECT_EQ(Applied("snapdir_series=none").snapshot_series.hours, 0);
   EXPECT_EQ(s.cache_size_bytes, 3ULL << 29);
   EXPECT_EQ(s.ttl_ns, 300'000'000'000);
   EXPECT_EQ(s.writeback_delay_ns, 250'000'000);
@@ -123,6 +130,11 @@ TEST(OptionTableTest, BadValuesSayWhatIsExpected) {
   EXPECT_EQ(Refusal("uid=4294967295"), "uid=4294967295: expected a number or a name that this system knows");
   EXPECT_EQ(Refusal("cache_size=1M"), "cache_size=1M: expected at least 16M");
   EXPECT_EQ(Refusal("cache_size=big"), "cache_size: 'big' is not a size; write for example 512M or 20G");
+  EXPECT_EQ(Refusal("snapdir=on"), "snapdir=on: expected hidden, visible or off");
+  EXPECT_EQ(Refusal("snapdir_name=a/b"), "'a/b' is no name for a directory");
+  EXPECT_EQ(Refusal("versions_name=.snapshot"), "snapdir_name and versions_name are both '.snapshot'");
+  EXPECT_EQ(Refusal("snapdir_series=24x"),
+            "snapdir_series=24x: expected full hours, days and weeks such as 24h:30d:52w, or none");
   EXPECT_EQ(Refusal("ttl=-1s"), "ttl: '-1s' is not a time; write for example 500ms, 2s, 5m or 1h");
   EXPECT_EQ(Refusal("writeback_delay=2 fortnights"),
             "writeback_delay: '2 fortnights' is not a time; write for example 500ms, 2s, 5m or 1h");
