@@ -1,7 +1,6 @@
 // Verbs on attributes, extended attributes, and the opening and closing of files.
 
 #include <algorithm>
-#include <chrono>
 
 #include "base/log.h"
 #include "base/str.h"
@@ -13,7 +12,6 @@ namespace pailfs::cache {
 namespace {
 
 constexpr std::string_view kVirtualPrefix = "user.pailfs.";
-constexpr uint64_t kCopyChunkBytes = 1 << 20;
 constexpr size_t kMaxXattrValueBytes = 64 << 10;
 
 }  // namespace
@@ -185,71 +183,6 @@ Status Engine::Allocate(const OpContext& ctx, Ino ino, AllocateMode mode, uint64
 Result<uint64_t> Engine::Seek(const OpContext& ctx, Ino ino, uint64_t offset, SeekTo what) {
   ASSIGN_OR_RETURN(const InodePtr inode, InodeOf(ino));
   return data_.Seek(ctx, inode, offset, what);
-}
-
-// A whole clean file copied to an empty one: both have the same origin, and the bucket copies later.
-Result<bool> Engine::CloneWhole(const InodePtr& source, uint64_t length, const InodePtr& target) {
-  MutexLock lock(core_.mu);
-  const InodeRecord& from = source->record;
-  InodeRecord& to = target->record;
-  if (source == target || from.content_dirty || !from.origin || !from.origin->HasOwnVersion() || from.size == 0 ||
-      length < from.size || from.origin->limit != from.size || to.size != 0 || target->stepping || target->freed ||
-      !to.operation_key.empty()) {
-    return false;
-  }
-  Transaction txn;
-  // What the truncated file was is overwritten by the copy, or goes from where it was.
-  if (to.origin) {
-    const auto key = core_.TargetKey(*target);
-    const Ino successor = key.ok() && to.origin->key == *key ? target->ino : 0;
-    RETURN_IF_ERROR(core_.AddTombstone(*to.origin, txn, successor));
-  }
-  RETURN_IF_ERROR(data_.Forget(target, txn));
-  to.origin = from.origin;
-  to.origin->superseded = true;  // the object at that key is the source's, not ours to delete
-  to.size = from.size;
-  to.complete = false;
-  to.content_dirty = false;
-  to.headers = from.headers;
-  ++to.content_generation;
-  to.mtime_ns = to.ctime_ns = core_.NowNs();
-  RETURN_IF_ERROR(core_.MarkChanged(target, Change::kAttributes, txn));
-  RETURN_IF_ERROR(core_.Commit(txn));
-  return true;
-}
-
-Result<uint64_t> Engine::CopyRange(const OpContext& ctx, Ino source, uint64_t source_offset, Ino target,
-                                   uint64_t target_offset, uint64_t length) {
-  ASSIGN_OR_RETURN(const InodePtr from, InodeOf(source));
-  ASSIGN_OR_RETURN(const InodePtr to, InodeOf(target));
-  if (!from->record.IsRegular() || !to->record.IsRegular()) return Error{Errc::kInvalidArgument, "not regular files"};
-  if (source == target && source_offset < target_offset + length && target_offset < source_offset + length) {
-    return Error{Errc::kInvalidArgument, "the ranges overlap"};
-  }
-  if (source_offset == 0 && target_offset == 0) {
-    RETURN_IF_ERROR(to->gate.AcquireExclusive(ctx));
-    Result<bool> cloned = false;
-    {
-      const ExclusiveHold hold(to->gate);
-      cloned = CloneWhole(from, length, to);
-    }
-    if (!cloned.ok()) return std::move(cloned).error();
-    if (*cloned) return from->record.size;
-  }
-  std::vector<std::byte> buffer(std::min(length, kCopyChunkBytes));
-  uint64_t copied = 0;
-  while (copied < length) {
-    const size_t want = std::min<uint64_t>(buffer.size(), length - copied);
-    ASSIGN_OR_RETURN(const size_t got, data_.Read(ctx, from, source_offset + copied, std::span(buffer).first(want)));
-    if (got == 0) break;
-    const Status written = data_.Write(ctx, to, target_offset + copied, std::span(buffer).first(got), false);
-    if (!written.ok()) {
-      if (copied > 0) break;
-      return written.error();
-    }
-    copied += got;
-  }
-  return copied;
 }
 
 // --- extended attributes ---

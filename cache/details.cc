@@ -160,12 +160,13 @@ Status Loader::TakeDetails(const InodePtr& inode, const std::optional<ObjectInfo
       record.symlink_target = told.symlink_target;
       record.size = told.size;
     }
-    // Write-back may have moved it, with its metadata, since it was asked for.
-    if (!record.origin || record.origin->key == told.origin->key) {
+    if (IsPast(record.ino)) {
+      // It was told which version it is; the times of headers are coarser.
+      record.ctime_ns = record.origin ? record.origin->last_modified_us * 1000 : record.ctime_ns;
+    } else if (!record.origin || record.origin->key == told.origin->key) {
+      // Write-back may have moved it, with its metadata, since it was asked for.
       const uint64_t limit = record.origin ? record.limit() : told.limit();
-      const bool superseded = record.origin && record.origin->superseded;
       record.origin = told.origin;
-      record.origin->superseded = superseded;
       record.origin->limit = std::min(limit, told.origin->limit);
     }
     // In the past one version may have several names.

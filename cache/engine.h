@@ -123,10 +123,12 @@ class Engine : public MountCache {
   Status TakeUnseenError(const InodePtr& inode) EXCLUDES(core_.mu);
   // Syncs the bytes and the record, and lets go what the inode replaced.
   Status MakeSafe(const OpContext& ctx, const InodePtr& inode) EXCLUDES(core_.mu);
-  Result<bool> CloneWhole(const InodePtr& source, uint64_t length, const InodePtr& target);
   Status SetAcl(const InodePtr& inode, std::string_view name, std::string_view value, Transaction& txn)
       REQUIRES(core_.mu);
   Result<std::string> VirtualXattr(const Inode& inode, std::string_view name) REQUIRES(core_.mu);
+
+  // --- copy_range.cc ---
+  Result<uint64_t> ShareOrigin(const InodePtr& source, uint64_t offset, uint64_t length, const InodePtr& target);
 
   // --- recovery.cc ---
   Status OpenFormat();

@@ -230,7 +230,7 @@ class MountCache {
 
   // --- extended attributes: user.*, trusted.*, security.*, system.posix_acl_access, system.posix_acl_default;
   //     virtual and read-only, not listed: user.pailfs.etag, .version_id, .storage_class, .state; of directories
-  //     .snapdir, of those of the past .time, .snapshot, .deletions ---
+  //     .snapdir, of those of the past .time, .snapshot, .history ---
   virtual Result<std::string> GetXattr(Ino ino, std::string_view name) = 0;  // kNoData
   virtual Result<std::vector<std::string>> ListXattrs(Ino ino) = 0;
   virtual Status SetXattr(Ino ino, std::string_view name, std::string_view value, XattrMode mode) = 0;

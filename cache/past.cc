@@ -99,6 +99,7 @@ Result<Ino> Past::PutFile(const ObjectInfo& info, Ino parent, std::string_view n
   if (exists) return ino;
   InodeRecord record = loader_.RecordOf(info, ino, parent, std::string(name));
   record.origin->superseded = true;
+  record.ctime_ns = info.last_modified_us * 1000;
   core_.db->PutInode(txn, record, /*in_meta=*/false);
   ++inodes_;
   return ino;
@@ -351,8 +352,8 @@ Result<std::string> Past::VirtualXattr(const Inode& inode, std::string_view name
     return FormatMomentExactly(record.past->time_us);
   }
   if (what == "snapshot" && is_moment && record.past->named) return std::string("named");
-  if (name == kDeletionsXattr && record.past && record.past->kind == Kind::kFile) {
-    const auto stored = record.xattrs.find(std::string(kDeletionsXattr));
+  if (name == kHistoryXattr && record.past && record.past->kind == Kind::kFile) {
+    const auto stored = record.xattrs.find(std::string(kHistoryXattr));
     return stored == record.xattrs.end() ? std::string() : stored->second;
   }
   return Error{Errc::kNoData, "no such attribute"};

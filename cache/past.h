@@ -60,13 +60,14 @@ class Past {
   Status RemoveSnapshot(const OpContext& ctx, const InodePtr& dir, std::string_view name);
   Status RenameSnapshot(const OpContext& ctx, const InodePtr& dir, std::string_view name, std::string_view new_name);
 
-  // user.pailfs.time, .snapshot, .snapdir, .deletions; kNoData.
+  // user.pailfs.time, .snapshot, .snapdir, .history; kNoData.
   Result<std::string> VirtualXattr(const Inode& inode, std::string_view name) REQUIRES(core_.mu);
 
  private:
   using Kind = PastPlace::Kind;
   static constexpr uint32_t kProbesBeforeListing = 8;
-  static constexpr std::string_view kDeletionsXattr = "user.pailfs.deletions";
+  // Newest first, a line for each version and delete marker: "<time>~<id>", "<time>~<id> deleted".
+  static constexpr std::string_view kHistoryXattr = "user.pailfs.history";
   static constexpr size_t kMaxXattrBytes = 64 << 10;
 
   // What was listed of a directory.

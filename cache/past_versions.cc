@@ -68,6 +68,8 @@ Result<Ino> Past::LookupVersions(const OpContext& ctx, const InodePtr& dir, cons
   }
   if (!any) return Error{Errc::kNotFound, "the bucket has no version of it"};
   ASSIGN_OR_RETURN(const InodePtr inode, DirectoryAt(found, dir->ino, name));
+  // So that its history can be read.
+  if (found.kind == Kind::kFile) RETURN_IF_ERROR(Load(ctx, inode, Want::kFresh));
   return inode->ino;
 }
 
@@ -104,18 +106,15 @@ Status Past::LoadVersions(const OpContext& ctx, Ino dir, const PastPlace& place,
 
 Status Past::LoadFile(const OpContext& ctx, const InodePtr& dir, const PastPlace& place, Listed* listed) {
   std::vector<ObjectInfo> versions;
-  std::string deletions;
+  std::string history;
   const auto take = [&](ObjectInfo version) {
     if (version.key != place.prefix) return false;
-    if (version.is_delete_marker) {
-      deletions.append(NameOfVersion(version)).append("\n");
-    } else {
-      versions.push_back(std::move(version));
-    }
+    const std::string line = StrCat(NameOfVersion(version), version.is_delete_marker ? " deleted\n" : "\n");
+    if (history.size() + line.size() <= kMaxXattrBytes) history += line;
+    if (!version.is_delete_marker) versions.push_back(std::move(version));
     return true;
   };
   RETURN_IF_ERROR(VisitVersions(ctx, place.prefix, "", take, [](const std::string&) {}));
-  if (deletions.size() > kMaxXattrBytes) deletions.resize(deletions.rfind('\n', kMaxXattrBytes - 1) + 1);
   MutexLock lock(core_.mu);
   Transaction txn;
   for (const ObjectInfo& version : versions) {
@@ -124,7 +123,7 @@ Status Past::LoadFile(const OpContext& ctx, const InodePtr& dir, const PastPlace
     core_.db->PutDentry(txn, dir->ino, {name, ino, S_IFREG}, /*in_meta=*/false);
     listed->seen.push_back(CookieOfName(name));
   }
-  dir->record.xattrs[std::string(kDeletionsXattr)] = deletions;
+  dir->record.xattrs[std::string(kHistoryXattr)] = history;
   core_.Save(*dir, txn);
   return core_.Commit(txn);
 }

@@ -1,14 +1,18 @@
 #include "cli/file_versions.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
+#include <map>
 
 #include "base/str.h"
 
 namespace pailfs::cli {
 namespace {
 
-constexpr char kDeletionsXattr[] = "user.pailfs.deletions";
+// Newest first, a line for each version and delete marker: "<time>~<id>", "<time>~<id> deleted".
+constexpr char kHistoryXattr[] = "user.pailfs.history";
+constexpr std::string_view kDeleted = " deleted";
 
 FileVersion ParseName(std::string_view name) {
   FileVersion version;
@@ -24,8 +28,6 @@ Result<FileVersion> ReadVersion(const Node& view, const std::string& name) {
   version.name = name;
   version.size_bytes = node.size();
   version.mtime = node.st().st_mtim;
-  const timespec& changed = node.st().st_ctim;
-  if (FormatTimeUtc(changed.tv_sec * 1'000'000'000) == version.time) version.stored_ns = changed.tv_nsec;
   ASSIGN_OR_RETURN(const auto id, node.Xattr("user.pailfs.version_id"));
   if (id && !id->empty()) version.version_id = *id;
   ASSIGN_OR_RETURN(const auto etag, node.Xattr("user.pailfs.etag"));
@@ -33,22 +35,32 @@ Result<FileVersion> ReadVersion(const Node& view, const std::string& name) {
   return version;
 }
 
-void AddDeletions(std::string_view lines, std::vector<FileVersion>* versions) {
-  while (!lines.empty()) {
-    const std::string_view line = lines.substr(0, lines.find('\n'));
+// Takes from the history what the directory does not show: deletions, and the order.
+void AddHistory(std::string_view lines, std::vector<FileVersion>* versions) {
+  std::map<std::string, size_t, std::less<>> places;
+  for (size_t i = 0; i < versions->size(); ++i) places[(*versions)[i].name] = i;
+  for (size_t place = 0; !lines.empty(); ++place) {
+    std::string_view line = lines.substr(0, lines.find('\n'));
     lines.remove_prefix(std::min(lines.size(), line.size() + 1));
     if (line.empty()) continue;
-    FileVersion deletion = ParseName(line);
-    deletion.deleted = true;
-    versions->push_back(std::move(deletion));
+    const bool deleted = line.ends_with(kDeleted);
+    if (deleted) {
+      line.remove_suffix(kDeleted.size());
+      FileVersion deletion = ParseName(line);
+      deletion.deleted = true;
+      deletion.place = place;
+      versions->push_back(std::move(deletion));
+    } else if (const auto shown = places.find(line); shown != places.end()) {
+      (*versions)[shown->second].place = place;
+    }
   }
 }
 
 }  // namespace
 
 Result<bool> IsVersionsOfFile(const Node& view) {
-  ASSIGN_OR_RETURN(const auto deletions, view.Xattr(kDeletionsXattr));
-  if (deletions) return true;
+  ASSIGN_OR_RETURN(const auto history, view.Xattr(kHistoryXattr));
+  if (history) return true;
   ASSIGN_OR_RETURN(const auto names, view.List());
   for (const std::string& name : names) {
     const auto entry = Node::Find(view.fd(), name);
@@ -66,12 +78,13 @@ Result<std::vector<FileVersion>> ListFileVersions(const Node& view, bool exists)
     if (!version.ok()) return version.error().With(name);
     versions.push_back(std::move(*version));
   }
-  ASSIGN_OR_RETURN(const auto deletions, view.Xattr(kDeletionsXattr));
-  if (deletions) AddDeletions(*deletions, &versions);
+  ASSIGN_OR_RETURN(const auto history, view.Xattr(kHistoryXattr));
+  if (history) AddHistory(*history, &versions);
+  // A long history is cut off; what is beyond it is older.
   std::stable_sort(versions.begin(), versions.end(), [exists](const FileVersion& a, const FileVersion& b) {
+    if (a.place || b.place) return a.place.value_or(SIZE_MAX) < b.place.value_or(SIZE_MAX);
     if (a.time != b.time) return a.time > b.time;
-    if (a.deleted != b.deleted) return a.deleted != exists;
-    return a.stored_ns > b.stored_ns;
+    return a.deleted != b.deleted && a.deleted != exists;
   });
   return versions;
 }

@@ -19,7 +19,7 @@ struct FileVersion {
   uint64_t size_bytes = 0;
   std::string etag;
   timespec mtime{};
-  int64_t stored_ns = 0;  // within the second of `time`; 0 when it is not told
+  std::optional<size_t> place;  // in the history that the mount tells, newest first
 };
 
 // Is it the view of a file, and not that of a directory, which has views of its entries?

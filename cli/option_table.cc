@@ -101,13 +101,13 @@ Status ApplySnapdirSeries(MountSettings& settings, std::string_view value) {
   for (std::string_view rest = value; value != "none" && !rest.empty();) {
     const std::string_view part = rest.substr(0, rest.find(':'));
     rest.remove_prefix(std::min(rest.size(), part.size() + 1));
-    const auto count = part.size() < 2 ? std::nullopt : ParseUint(part.substr(0, part.size() - 1));
     const char unit = part.empty() ? ' ' : part.back();
     int* const into = unit == 'h' ? &series.hours : unit == 'd' ? &series.days : unit == 'w' ? &series.weeks : nullptr;
-    if (!count || *count > kMostMoments || into == nullptr) {
+    const uint64_t count = ParseUint(part.substr(0, part.size() - (part.empty() ? 0 : 1))).value_or(kMostMoments + 1);
+    if (count > kMostMoments || into == nullptr) {
       return Bad("snapdir_series", value, "full hours, days and weeks such as 24h:30d:52w, or none");
     }
-    *into = static_cast<int>(*count);
+    *into = static_cast<int>(count);
   }
   settings.snapshot_series = series;
   return {};
@@ -226,8 +226,8 @@ constexpr std::array kTable{
                "the past in .snapshot and .versions of every directory (default hidden from listings)", ApplySnapdir},
     OptionSpec{"snapdir_name", "NAME", kOurs, "instead of .snapshot", ApplyViewName<&MountSettings::snapshot_name>},
     OptionSpec{"versions_name", "NAME", kOurs, "instead of .versions", ApplyViewName<&MountSettings::versions_name>},
-    OptionSpec{"snapdir_series", "24h:30d:52w", kOurs,
-               "moments that .snapshot lists: full hours, days, weeks; or none", ApplySnapdirSeries},
+    OptionSpec{"snapdir_series", "24h:30d:52w", kOurs, "moments that .snapshot lists: full hours, days, weeks; or none",
+               ApplySnapdirSeries},
     OptionSpec{"uid", "USER", kOurs, "show everything as owned by this user", ApplyUid},
     OptionSpec{"gid", "GROUP", kOurs, "show everything as owned by this group", ApplyGid},
     OptionSpec{"umask", "OCTAL", kOurs, "permissions taken from objects that carry none (default 022)", ApplyUmask},

@@ -168,9 +168,10 @@ TEST_P(PastTest, EveryVersionOfAFile) {
   const auto id = Xattr(".versions/f/" + versions[0], "user.pailfs.version_id");
   ASSERT_OK(id);
   EXPECT_TRUE(versions[0].ends_with("Z~" + *id)) << versions[0];
-  const auto deletions = Xattr(".versions/f", "user.pailfs.deletions");
-  ASSERT_OK(deletions);
-  EXPECT_EQ(std::count(deletions->begin(), deletions->end(), '\n'), 1) << *deletions;
+  const auto history = Xattr(".versions/f", "user.pailfs.history");
+  ASSERT_OK(history);
+  EXPECT_TRUE(history->ends_with(StrCat(" deleted\n", versions[1], "\n", versions[0], "\n"))) << *history;
+  EXPECT_EQ(cache_->ListXattrs(cache_.At(".versions/f")).value(), Names{});
   EXPECT_EQ(cache_.Names("d/.versions"), (Names{"g"}));
   EXPECT_EQ(cache_.Names(".versions/d"), (Names{"g"}));
   EXPECT_EQ(cache_.Names(".versions/d/g").size(), 1U);
@@ -280,6 +281,73 @@ TEST_P(PastTest, CopyingOutMovesNoBytes) {
   EXPECT_EQ(cache_.Requests("copy"), 2);
   EXPECT_EQ(cache_.Bucket(), (Tree{{"f", content}, {"copy", content}}));
   EXPECT_EQ(cache_.ReadFile("f").value(), content);
+}
+
+// The kernel asks for at most 2 GiB at a time, which is not a number of whole blocks.
+TEST_P(PastTest, CopyingALargeFileInPartsMovesNoBytes) {
+  constexpr uint64_t kSize = (40ULL << 20) + 12'345;
+  constexpr uint64_t kMostAtOnce = (17 << 20) - 4096;
+  const OpenFlags flags{true, true};
+  NewInode inode;
+  inode.mode = S_IFREG | 0644;
+  const auto large = cache_->Create(cache_.ctx(), kRootIno, "f", inode, {0, 0, 022}, flags, false);
+  ASSERT_OK(large);
+  AttributeChange change;
+  change.size_bytes = kSize;
+  ASSERT_OK(cache_->SetAttributes(cache_.ctx(), large->ino, change));
+  ASSERT_OK(cache_->Write(cache_.ctx(), large->ino, kMostAtOnce - 3, AsBytes("around"), false));
+  cache_->Close(large->ino, flags);
+  const std::string first = Now();
+  ASSERT_OK(cache_.WriteFile("f", "changed"));
+  Now();
+  const Ino source = cache_.At(".snapshot/" + first + "/f");
+  const auto target = cache_->Create(cache_.ctx(), kRootIno, "f", inode, {0, 0, 022}, flags, false);
+  ASSERT_OK(target);
+  const int64_t gets = cache_.Requests("get");
+  const int64_t parts = cache_.Requests("upload_part");
+  uint64_t copied = 0;
+  for (int calls = 0; copied < kSize && calls < 4; ++calls) {
+    const auto some = cache_->CopyRange(cache_.ctx(), source, copied, target->ino, copied, kMostAtOnce);
+    ASSERT_OK(some);
+    copied += *some;
+  }
+  EXPECT_EQ(copied, kSize);
+  cache_->Close(target->ino, flags);
+  cache_.Flush();
+  EXPECT_EQ(cache_.Requests("get"), gets);
+  EXPECT_EQ(cache_.Requests("upload_part"), parts);
+  EXPECT_EQ(cache_->GetAttributes(target->ino)->size_bytes, kSize);
+  std::string around(6, '?');
+  ASSERT_OK(cache_->Read(cache_.ctx(), target->ino, kMostAtOnce - 3, std::as_writable_bytes(std::span(around))));
+  EXPECT_EQ(around, "around");
+}
+
+TEST_P(PastTest, APartOfALargeFileSurvivesACrash) {
+  constexpr uint64_t kSize = 30 << 20;
+  constexpr uint64_t kPart = (17 << 20) - 4096;
+  const OpenFlags flags{true, true};
+  NewInode inode;
+  inode.mode = S_IFREG | 0644;
+  const auto large = cache_->Create(cache_.ctx(), kRootIno, "f", inode, {0, 0, 022}, flags, false);
+  ASSERT_OK(large);
+  AttributeChange change;
+  change.size_bytes = kSize;
+  ASSERT_OK(cache_->SetAttributes(cache_.ctx(), large->ino, change));
+  ASSERT_OK(cache_->Write(cache_.ctx(), large->ino, 1000, AsBytes("begin"), false));
+  cache_->Close(large->ino, flags);
+  Now();
+  const auto target = cache_->Create(cache_.ctx(), kRootIno, "g", inode, {0, 0, 022}, flags, false);
+  ASSERT_OK(target);
+  EXPECT_EQ(cache_->CopyRange(cache_.ctx(), large->ino, 0, target->ino, 0, kPart).value(), kPart);
+  cache_->Close(target->ino, flags);
+  cache_.Crash();
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(cache_->GetAttributes(cache_.At("g"))->size_bytes, kPart);
+    std::string begin(5, '?');
+    ASSERT_OK(cache_->Read(cache_.ctx(), cache_.At("g"), 1000, std::as_writable_bytes(std::span(begin))));
+    EXPECT_EQ(begin, "begin");
+    cache_.Flush();
+  }
 }
 
 TEST_P(PastTest, OddKeysHaveTheSameNames) {

@@ -36,7 +36,7 @@ TEST_F(PastCommandsTest, VersionsAreATableNewestFirst) {
   SKIP_WITHOUT_XATTRS(root());
   Version("f", kTime1, "v1", "one");
   Version("f", kTime3, "v3", "three");
-  ASSERT_TRUE(SetXattr(ViewPath("f"), "user.pailfs.deletions", StrCat(kTime2, "~d2\n")));
+  ASSERT_TRUE(SetXattr(ViewPath("f"), "user.pailfs.history", StrCat(kTime2, "~d2 deleted\n")));
   Write(Path("f"), "three");
   ASSERT_TRUE(SetXattr(Path("f"), "user.pailfs.version_id", "v3"));
   const Printed table = Versions({Path("f")});
@@ -55,7 +55,7 @@ TEST_F(PastCommandsTest, VersionsAreATableNewestFirst) {
 TEST_F(PastCommandsTest, VersionsAsJson) {
   SKIP_WITHOUT_XATTRS(root());
   Version("gone/f", kTime1, "v1", "one");
-  ASSERT_TRUE(SetXattr(ViewPath("gone/f"), "user.pailfs.deletions", StrCat(kTime2, "~d2")));
+  ASSERT_TRUE(SetXattr(ViewPath("gone/f"), "user.pailfs.history", StrCat(kTime2, "~d2 deleted\n")));
   Version("g", kTime1, "g1", "g");
   const Printed printed = Versions({Path("gone/f"), Path("g")}, true);
   EXPECT_EQ(printed.exit_code, 0) << printed.err;
@@ -101,7 +101,7 @@ TEST_F(PastCommandsTest, VersionsOfADirectoryAreInTheView) {
 TEST_F(PastCommandsTest, OfWhatHappenedInOneSecondThePresentDecides) {
   SKIP_WITHOUT_XATTRS(root());
   Version("f", kTime1, "v1", "x");
-  ASSERT_TRUE(SetXattr(ViewPath("f"), "user.pailfs.deletions", StrCat(kTime1, "~d1\n")));
+  ASSERT_TRUE(SetXattr(ViewPath("f"), "user.pailfs.history", StrCat(kTime1, "~d1 deleted\n")));
   const auto view = Node::Find(AT_FDCWD, ViewPath("f"));
   ASSERT_TRUE(view.ok());
   EXPECT_TRUE((*ListFileVersions(*view, /*exists=*/false))[0].deleted);
@@ -111,7 +111,7 @@ TEST_F(PastCommandsTest, OfWhatHappenedInOneSecondThePresentDecides) {
 TEST_F(PastCommandsTest, UndeleteBringsBackTheNewestVersion) {
   Version("f", kTime1, "v1", "one");
   Version("f", kTime2, "v2", "two");
-  SetXattr(ViewPath("f"), "user.pailfs.deletions", StrCat(kTime3, "~d3\n"));
+  SetXattr(ViewPath("f"), "user.pailfs.history", StrCat(kTime3, "~d3 deleted\n"));
   ASSERT_EQ(chmod((ViewPath("f/") + kTime2 + "~v2").c_str(), 0640), 0);
   EXPECT_EQ(Undelete({Path("f")}, true).out, StrCat("would bring back ", Path("f"), ", 3 B, of ", kTime2, "\n"));
   EXPECT_FALSE(Exists(Path("f")));
@@ -159,7 +159,7 @@ TEST_F(PastCommandsTest, UndeleteNeverOverwrites) {
 TEST_F(PastCommandsTest, UndeleteFindsNothing) {
   EXPECT_EQ(Undelete({Path("never")}).exit_code, 1);
   std::filesystem::create_directories(ViewPath("f"));
-  if (SetXattr(ViewPath("f"), "user.pailfs.deletions", StrCat(kTime3, "~d3\n"))) {
+  if (SetXattr(ViewPath("f"), "user.pailfs.history", StrCat(kTime3, "~d3 deleted\n"))) {
     EXPECT_EQ(Undelete({Path("f")}).exit_code, 1) << "deletions alone";
   }
   EXPECT_EQ(Undelete({Outside("f")}).exit_code, 2);
