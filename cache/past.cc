@@ -80,7 +80,10 @@ Result<Ino> Past::PutDirectory(const PastPlace& place, Ino parent, std::string_v
     record.origin->superseded = true;
   } else {
     record.attributes_unknown = place.kind == Kind::kTree && (entry == nullptr || !entry->marker_known);
-    if (place.prefix == place.root) record.mtime_ns = record.ctime_ns = record.atime_ns = place.time_us * 1000;
+    const int64_t time_us = place.kind == Kind::kTree ? place.time_us : NowUs();
+    if (place.kind != Kind::kTree || place.prefix == place.root) {
+      record.mtime_ns = record.ctime_ns = record.atime_ns = time_us * 1000;
+    }
   }
   record.past = place;
   core_.db->PutInode(txn, record, /*in_meta=*/false);

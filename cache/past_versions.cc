@@ -1,5 +1,6 @@
 // The versions of files.
 
+#include <optional>
 #include <unordered_set>
 
 #include "base/str.h"
@@ -107,8 +108,10 @@ Status Past::LoadVersions(const OpContext& ctx, Ino dir, const PastPlace& place,
 Status Past::LoadFile(const OpContext& ctx, const InodePtr& dir, const PastPlace& place, Listed* listed) {
   std::vector<ObjectInfo> versions;
   std::string history;
+  std::optional<int64_t> newest_us;
   const auto take = [&](ObjectInfo version) {
     if (version.key != place.prefix) return false;
+    newest_us = newest_us.value_or(version.last_modified_us);
     const std::string line = StrCat(NameOfVersion(version), version.is_delete_marker ? " deleted\n" : "\n");
     if (history.size() + line.size() <= kMaxXattrBytes) history += line;
     if (!version.is_delete_marker) versions.push_back(std::move(version));
@@ -124,6 +127,7 @@ Status Past::LoadFile(const OpContext& ctx, const InodePtr& dir, const PastPlace
     listed->seen.push_back(CookieOfName(name));
   }
   dir->record.xattrs[std::string(kHistoryXattr)] = history;
+  if (newest_us) dir->record.mtime_ns = dir->record.ctime_ns = dir->record.atime_ns = *newest_us * 1000;
   core_.Save(*dir, txn);
   return core_.Commit(txn);
 }

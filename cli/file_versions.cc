@@ -69,7 +69,7 @@ Result<bool> IsVersionsOfFile(const Node& view) {
   return false;
 }
 
-Result<std::vector<FileVersion>> ListFileVersions(const Node& view, bool exists) {
+Result<std::vector<FileVersion>> ListFileVersions(const Node& view) {
   std::vector<FileVersion> versions;
   ASSIGN_OR_RETURN(const auto names, view.List());
   for (const std::string& name : names) {
@@ -81,10 +81,9 @@ Result<std::vector<FileVersion>> ListFileVersions(const Node& view, bool exists)
   ASSIGN_OR_RETURN(const auto history, view.Xattr(kHistoryXattr));
   if (history) AddHistory(*history, &versions);
   // A long history is cut off; what is beyond it is older.
-  std::stable_sort(versions.begin(), versions.end(), [exists](const FileVersion& a, const FileVersion& b) {
+  std::stable_sort(versions.begin(), versions.end(), [](const FileVersion& a, const FileVersion& b) {
     if (a.place || b.place) return a.place.value_or(SIZE_MAX) < b.place.value_or(SIZE_MAX);
-    if (a.time != b.time) return a.time > b.time;
-    return a.deleted != b.deleted && a.deleted != exists;
+    return a.time > b.time;
   });
   return versions;
 }

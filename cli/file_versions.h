@@ -25,8 +25,8 @@ struct FileVersion {
 // Is it the view of a file, and not that of a directory, which has views of its entries?
 Result<bool> IsVersionsOfFile(const Node& view);
 
-// Newest first, deletions included. `exists`: there is such a file now; decides between what happened in one second.
-Result<std::vector<FileVersion>> ListFileVersions(const Node& view, bool exists);
+// Newest first, deletions included.
+Result<std::vector<FileVersion>> ListFileVersions(const Node& view);
 
 // "2026-11-22T08:00:00.123456789Z", without the fraction where it is 0.
 std::string FormatExactTime(const timespec& time);

@@ -223,7 +223,7 @@ constexpr std::array kTable{
                ApplyFsync},
     OptionSpec{"posix", "on|off", kOurs, "keep modes, owners and times with the objects (default on)", ApplyPosix},
     OptionSpec{"snapdir", "hidden|visible|off", kOurs,
-               "the past in .snapshot and .versions of every directory (default hidden from listings)", ApplySnapdir},
+               "the past in .snapshot and .versions of each directory (default hidden)", ApplySnapdir},
     OptionSpec{"snapdir_name", "NAME", kOurs, "instead of .snapshot", ApplyViewName<&MountSettings::snapshot_name>},
     OptionSpec{"versions_name", "NAME", kOurs, "instead of .versions", ApplyViewName<&MountSettings::versions_name>},
     OptionSpec{"snapdir_series", "24h:30d:52w", kOurs, "moments that .snapshot lists: full hours, days, weeks; or none",

@@ -94,7 +94,7 @@ void Undeletion::BringBackEntries(const std::string& rest, const Node& view) {
 }
 
 void Undeletion::BringBackFile(const std::string& rest, const Node& view) {
-  const auto versions = ListFileVersions(view, /*exists=*/false);
+  const auto versions = ListFileVersions(view);
   if (!versions.ok()) return Fail(rest, versions.error());
   const auto newest = std::find_if(versions->begin(), versions->end(), [](const auto& v) { return !v.deleted; });
   if (newest == versions->end()) return;

@@ -42,7 +42,7 @@ Result<History> ReadHistory(const std::string& path, const PastNamesReader& read
   ASSIGN_OR_RETURN(const bool of_file, IsVersionsOfFile(*view));
   if (!of_file) return IsADirectory(path, place, false);
   History history;
-  auto versions = ListFileVersions(*view, exists);
+  auto versions = ListFileVersions(*view);
   if (!versions.ok()) return versions.error().With(Printable(place.Versions()));
   history.versions = std::move(*versions);
   if (exists && !history.versions.empty()) {

@@ -116,7 +116,7 @@ TEST(OptionTableTest, UnknownOptionsNameTheNearest) {
   EXPECT_EQ(Refusal("writeback-delay=2s"), "unknown option 'writeback-delay'; did you mean 'writeback_delay'?");
   EXPECT_EQ(Refusal("bandwidth=1M"), "unknown option 'bandwidth'; 'pailfs mount --help' lists all options");
   EXPECT_EQ(Refusal("Ro"), "unknown option 'Ro'; did you mean 'ro'?");
-  EXPECT_TRUE(IsUnknownOption("snapdir=visible"));
+  EXPECT_TRUE(IsUnknownOption("snapdirs=visible"));
   EXPECT_FALSE(IsUnknownOption("cache_size=nonsense"));
 }
 

@@ -33,10 +33,11 @@ class PastCommandsTest : public PastTree {
 };
 
 TEST_F(PastCommandsTest, VersionsAreATableNewestFirst) {
-  SKIP_WITHOUT_XATTRS(root());
+  REQUIRE_XATTRS(root());
   Version("f", kTime1, "v1", "one");
   Version("f", kTime3, "v3", "three");
-  ASSERT_TRUE(SetXattr(ViewPath("f"), "user.pailfs.history", StrCat(kTime2, "~d2 deleted\n")));
+  const std::string history = StrCat(kTime3, "~v3\n", kTime2, "~d2 deleted\n", kTime1, "~v1\n");
+  ASSERT_TRUE(SetXattr(ViewPath("f"), "user.pailfs.history", history));
   Write(Path("f"), "three");
   ASSERT_TRUE(SetXattr(Path("f"), "user.pailfs.version_id", "v3"));
   const Printed table = Versions({Path("f")});
@@ -53,7 +54,7 @@ TEST_F(PastCommandsTest, VersionsAreATableNewestFirst) {
 }
 
 TEST_F(PastCommandsTest, VersionsAsJson) {
-  SKIP_WITHOUT_XATTRS(root());
+  REQUIRE_XATTRS(root());
   Version("gone/f", kTime1, "v1", "one");
   ASSERT_TRUE(SetXattr(ViewPath("gone/f"), "user.pailfs.history", StrCat(kTime2, "~d2 deleted\n")));
   Version("g", kTime1, "g1", "g");
@@ -98,14 +99,19 @@ TEST_F(PastCommandsTest, VersionsOfADirectoryAreInTheView) {
   EXPECT_EQ(Versions({Outside("f")}).exit_code, 2);
 }
 
-TEST_F(PastCommandsTest, OfWhatHappenedInOneSecondThePresentDecides) {
-  SKIP_WITHOUT_XATTRS(root());
-  Version("f", kTime1, "v1", "x");
-  ASSERT_TRUE(SetXattr(ViewPath("f"), "user.pailfs.history", StrCat(kTime1, "~d1 deleted\n")));
+TEST_F(PastCommandsTest, TheHistoryOrdersWhatHappenedInOneSecond) {
+  Version("f", kTime1, "a", "x");
+  Version("f", kTime1, "b", "x");
+  const std::string history = StrCat(kTime1, "~b\n", kTime1, "~d1 deleted\n", kTime1, "~a\n");
+  ASSERT_TRUE(SetXattr(ViewPath("f"), "user.pailfs.history", history));
   const auto view = Node::Find(AT_FDCWD, ViewPath("f"));
   ASSERT_TRUE(view.ok());
-  EXPECT_TRUE((*ListFileVersions(*view, /*exists=*/false))[0].deleted);
-  EXPECT_FALSE((*ListFileVersions(*view, /*exists=*/true))[0].deleted);
+  const auto versions = ListFileVersions(*view);
+  ASSERT_TRUE(versions.ok());
+  ASSERT_EQ(versions->size(), 3U);
+  EXPECT_EQ((*versions)[0].version_id, "b");
+  EXPECT_TRUE((*versions)[1].deleted);
+  EXPECT_EQ((*versions)[2].version_id, "a");
 }
 
 TEST_F(PastCommandsTest, UndeleteBringsBackTheNewestVersion) {
@@ -166,7 +172,7 @@ TEST_F(PastCommandsTest, UndeleteFindsNothing) {
 }
 
 TEST_F(PastCommandsTest, SnapshotsAreMadeListedRenamedAndForgotten) {
-  SKIP_WITHOUT_XATTRS(root());
+  REQUIRE_XATTRS(root());
   const auto create = [&](const std::string& name) {
     return Run([&] { return CreateSnapshotCommand({.name = name, .new_name = "", .path = root()}, Names()); });
   };
@@ -221,7 +227,7 @@ TEST_F(PastCommandsTest, SnapshotsNeedAMountAndVersions) {
 }
 
 TEST_F(PastCommandsTest, TheMountTellsTheNames) {
-  SKIP_WITHOUT_XATTRS(root());
+  REQUIRE_XATTRS(root());
   EXPECT_TRUE(ReadPastNames(root()).Is(Errc::kUnsupported));
   ASSERT_TRUE(SetXattr(root(), "user.pailfs.snapdir", ".zfs/.history"));
   const auto names = ReadPastNames(root());

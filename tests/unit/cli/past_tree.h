@@ -101,7 +101,7 @@ class PastTree : public testing::Test {
 };
 
 // Some file systems have no extended attributes.
-#define SKIP_WITHOUT_XATTRS(path) \
-  if (!SetXattr(path, "user.probe", "1")) GTEST_SKIP() << "no extended attributes on " << path
+#define REQUIRE_XATTRS(path) \
+  ASSERT_TRUE(SetXattr(path, "user.probe", "1")) << "there are no extended attributes on " << path
 
 }  // namespace pailfs::cli
