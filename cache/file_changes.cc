@@ -113,6 +113,14 @@ Status FileData::Write(const OpContext& ctx, const InodePtr& inode, uint64_t off
   return {};
 }
 
+Status FileData::Touch(const InodePtr& inode) {
+  MutexLock lock(core_.mu);
+  inode->record.mtime_ns = inode->record.ctime_ns = core_.NowNs();
+  Transaction txn;
+  RETURN_IF_ERROR(core_.MarkChanged(inode, Change::kAttributes, txn));
+  return core_.Commit(txn);
+}
+
 Status FileData::Truncate(const OpContext& ctx, const InodePtr& inode, uint64_t size) {
   if (size > kMaxFileBytes) return Error{Errc::kTooLarge, "the file would be too large"};
   RETURN_IF_ERROR(inode->gate.AcquireExclusive(ctx));
@@ -120,7 +128,7 @@ Status FileData::Truncate(const OpContext& ctx, const InodePtr& inode, uint64_t 
   const Snapshot snapshot = SnapshotOf(inode);
   if (snapshot.gone) return Error{Errc::kStale, "the file is gone"};
   RETURN_IF_ERROR(Load(inode, snapshot));
-  if (size == snapshot.record.size) return NoteChange(inode, 0, 0, 0, false);
+  if (size == snapshot.record.size) return Touch(inode);
   RETURN_IF_ERROR(MarkBeforeChange(inode, 0, 0));
   ASSIGN_OR_RETURN(const auto file, FileOf(inode, snapshot.record.size, /*create=*/size > 0));
   // The file first: after a crash between the two, its length says what is left of the origin.

@@ -107,6 +107,7 @@ class FileData {
   bool MarkDirty(Inode& inode, uint64_t offset, uint64_t length, bool local_only);
   Status MarkBeforeChange(const InodePtr& inode, uint64_t offset, uint64_t length);
   Status NoteChange(const InodePtr& inode, uint64_t offset, uint64_t length, uint64_t new_size, bool kill_privileges);
+  Status Touch(const InodePtr& inode);
   Status SaveBlocks(const InodePtr& inode, Transaction& txn);
   Status FillEdges(const OpContext& ctx, const InodePtr& inode, const Snapshot& snapshot, uint64_t offset,
                    uint64_t length);

@@ -234,10 +234,8 @@ Result<ListVersionsPage> S3StoreImpl::ListVersions(const OpContext& ctx, const L
     // Ceph RGW goes on within the key of the marker.
     std::erase_if(page.versions, [&](const ObjectInfo& version) { return version.key <= request.key_marker; });
   }
-  for (ObjectInfo& version : page.versions) {
-    version.version_id = VersionIdOf(std::move(version.version_id));
-    version.last_modified_us = WholeSeconds(version.last_modified_us);
-  }
+  // Times as the server tells them: what was current when is told by them.
+  for (ObjectInfo& version : page.versions) version.version_id = VersionIdOf(std::move(version.version_id));
   return page;
 }
 

@@ -118,6 +118,18 @@ TEST_P(PastTest, MetadataAreThoseOfTheTime) {
   EXPECT_EQ(cache_.Describe(".snapshot/" + first), kept);
 }
 
+// Nothing but its time changes when an empty file is truncated.
+TEST_P(PastTest, ATruncatedEmptyFileHasANewTimeInTheBucketToo) {
+  ASSERT_OK(cache_.WriteFile("f", ""));
+  Now();
+  ASSERT_OK(cache_.WriteFile("f", ""));
+  const std::string second = Now();
+  const int64_t mtime_ns = cache_->GetAttributes(cache_.At("f"))->mtime_ns;
+  EXPECT_EQ(cache_->GetAttributes(cache_.At(".snapshot/" + second + "/f"))->mtime_ns, mtime_ns);
+  cache_.ReopenEmpty();
+  EXPECT_EQ(cache_->GetAttributes(cache_.At("f"))->mtime_ns, mtime_ns);
+}
+
 TEST_P(PastTest, NothingCanBeChanged) {
   ASSERT_OK(cache_.MakeDirectory("d"));
   ASSERT_OK(cache_.WriteFile("d/f", "1"));
