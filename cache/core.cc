@@ -367,6 +367,12 @@ Status Core::DropLink(const InodePtr& inode, Transaction& txn, Ino held_by) {
       inode->opens > 0 || inode->directory_opens > 0 || inode->stepping || record.held || !record.operation_key.empty();
   if (stays) {
     RETURN_IF_ERROR(EnterMeta(inode, txn));
+    // Where its bytes stay in reach by their version, the object need not wait for the last close.
+    if (!record.held && !inode->stepping && record.operation_key.empty() && record.origin &&
+        record.origin->HasOwnVersion()) {
+      RETURN_IF_ERROR(AddTombstone(*record.origin, txn));
+      record.origin->superseded = true;
+    }
     Save(*inode, txn);
     if (record.origin && !record.origin->superseded) db->PutDisplaced(txn, record.origin->key, inode->ino);
     UpdateQueue(inode);

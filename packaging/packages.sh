@@ -13,6 +13,7 @@ test_packages=(
   util-linux findutils procps
   radosgw ceph-mon ceph-osd ceph-common libeatmydata1 openssl
   awscli python3-boto3 s3cmd rclone s3fs
+  samba samba-vfs-modules smbclient
 )
 
 # missing_packages NAME…: those that are not installed, one a line.

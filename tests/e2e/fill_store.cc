@@ -1,5 +1,6 @@
-// fill_store STORE BUCKET COUNT [PER_DIRECTORY]: puts COUNT tiny objects into a bucket, fast, for tests of large
-// buckets. Keys are "DDDDDD/FFFFFF"; bodies are the keys. The store is made if it is not there.
+// fill_store STORE BUCKET COUNT [PER_DIRECTORY [DAYS_AGO]]: puts COUNT tiny objects into a bucket, fast, for tests of
+// large buckets, or as if it were some days ago. Keys are "DDDDDD/FFFFFF"; bodies are the keys. The store is made if it
+// is not there.
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -52,8 +53,8 @@ bool Fill(pailfs::ObjectStore& bucket, uint64_t count, uint64_t per_directory) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 4 || argc > 5) {
-    std::fprintf(stderr, "usage: fill_store STORE BUCKET COUNT [PER_DIRECTORY]\n");
+  if (argc < 4 || argc > 6) {
+    std::fprintf(stderr, "usage: fill_store STORE BUCKET COUNT [PER_DIRECTORY [DAYS_AGO]]\n");
     return 2;
   }
   const uint64_t count = std::strtoull(argv[3], nullptr, 10);
@@ -62,9 +63,12 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "fill_store: COUNT and PER_DIRECTORY must be positive numbers\n");
     return 2;
   }
+  constexpr int64_t kDayNs = int64_t{86'400} * 1'000'000'000;
+  const int64_t days_ago = argc > 5 ? std::strtoll(argv[5], nullptr, 10) : 0;
+  pailfs::ManualClock clock(pailfs::SystemClock().WallNs() - days_ago * kDayNs);
   pailfs::Metrics metrics;
-  auto store = pailfs::store::EmbeddedStore::Open(pailfs::PosixFileSystem(), pailfs::SystemClock(),
-                                                  pailfs::SystemRandom(), metrics, argv[1], {});
+  auto store = pailfs::store::EmbeddedStore::Open(pailfs::PosixFileSystem(), clock, pailfs::SystemRandom(), metrics,
+                                                  argv[1], {});
   if (!store.ok()) return Fail(store.error());
   const pailfs::Status made = (*store)->CreateBucket(argv[2], pailfs::VersioningState::kEnabled);
   if (!made.ok() && !made.Is(pailfs::Errc::kAlreadyExists)) return Fail(made.error());

@@ -130,6 +130,26 @@ TEST_P(PastTest, ATruncatedEmptyFileHasANewTimeInTheBucketToo) {
   EXPECT_EQ(cache_->GetAttributes(cache_.At("f"))->mtime_ns, mtime_ns);
 }
 
+// A close that is late (the kernel's come when they come) does not keep an object in the bucket.
+TEST_P(PastTest, AnUnlinkedFileLeavesTheBucketWhileItIsOpen) {
+  ASSERT_OK(cache_.WriteFile("f", "still read"));
+  Now();
+  cache_.ReopenEmpty();
+  const Ino ino = cache_.At("f");
+  ASSERT_OK(cache_->Open(cache_.ctx(), ino, {}));
+  ASSERT_OK(cache_.Unlink("f"));
+  const std::string moment = Now();
+  EXPECT_EQ(cache_.Bucket(), Tree{});
+  EXPECT_EQ(cache_.Names(".snapshot/" + moment), Names{});
+  std::string content(10, '?');
+  ASSERT_OK(cache_->Read(cache_.ctx(), ino, 0, std::as_writable_bytes(std::span(content))));
+  EXPECT_EQ(content, "still read");
+  ASSERT_OK(cache_.WriteFile("f", "another"));
+  cache_->Close(ino, {});
+  cache_.Flush();
+  EXPECT_EQ(cache_.Bucket(), (Tree{{"f", "another"}}));
+}
+
 TEST_P(PastTest, NothingCanBeChanged) {
   ASSERT_OK(cache_.MakeDirectory("d"));
   ASSERT_OK(cache_.WriteFile("d/f", "1"));
