@@ -79,7 +79,8 @@ Result<Ino> Past::PutDirectory(const PastPlace& place, Ino parent, std::string_v
     record.mode = (record.mode & 07777) | S_IFDIR;
     record.origin->superseded = true;
   } else {
-    record.attributes_unknown = place.kind == Kind::kTree && (entry == nullptr || !entry->marker_known);
+    const bool has_marker = place.kind == Kind::kTree || (place.kind == Kind::kVersions && place.prefix != place.root);
+    record.attributes_unknown = has_marker && (entry == nullptr || !entry->marker_known);
     const int64_t time_us = place.kind == Kind::kTree ? place.time_us : NowUs();
     if (place.kind != Kind::kTree || place.prefix == place.root) {
       record.mtime_ns = record.ctime_ns = record.atime_ns = time_us * 1000;
@@ -133,15 +134,19 @@ Result<Ino> Past::Enter(Ino dir, std::string_view name) {
   Transaction txn;
   ASSIGN_OR_RETURN(const Ino ino, PutDirectory(place, dir, name, nullptr, txn));
   RETURN_IF_ERROR(core_.Commit(txn));
-  // Whoever may change the directory may name its moments.
+  // Whoever may look into the directory may look into its past. Names of moments are the whole bucket's: only the owner
+  // of the mounted directory may give and take them.
   ASSIGN_OR_RETURN(const InodePtr inode, core_.Get(ino));
+  ASSIGN_OR_RETURN(const InodePtr root, core_.Get(kRootIno));
   const InodeRecord& of = present->record;
   InodeRecord& record = inode->record;
-  const bool same = record.parent == dir && record.mode == of.mode && record.uid == of.uid && record.gid == of.gid &&
+  uint32_t mode = of.mode & ~static_cast<uint32_t>(S_IWGRP | S_IWOTH);
+  if (of.uid != root->record.uid) mode &= ~static_cast<uint32_t>(S_IWUSR);
+  const bool same = record.parent == dir && record.mode == mode && record.uid == of.uid && record.gid == of.gid &&
                     record.mtime_ns == of.mtime_ns;
   if (same) return ino;
   record.parent = dir;
-  record.mode = of.mode;
+  record.mode = mode;
   record.uid = of.uid;
   record.gid = of.gid;
   record.mtime_ns = record.ctime_ns = record.atime_ns = of.mtime_ns;
@@ -319,8 +324,14 @@ Status Past::LoadDetails(const OpContext& ctx, const InodePtr& inode) {
       place = *record.past;
     }
   }
-  if (place.kind != Kind::kTree) return loader_.LoadDetails(ctx, inode);
-  ASSIGN_OR_RETURN(auto marker, ObjectAt(ctx, MarkerKey(place.prefix), place.time_us));
+  if (place.kind == Kind::kFile) return loader_.LoadDetails(ctx, inode);
+  std::optional<ObjectInfo> marker;
+  if (place.kind == Kind::kTree) {
+    ASSIGN_OR_RETURN(marker, ObjectAt(ctx, MarkerKey(place.prefix), place.time_us));
+  } else {
+    // Who could not look into the directory when it was last there cannot see what was in it.
+    ASSIGN_OR_RETURN(marker, NewestVersion(ctx, place.prefix));
+  }
   if (marker && !marker->has_metadata) {
     auto whole = core_.store.Head(ctx, marker->key, {.version_id = marker->version_id, .as_of_us = {}});
     if (!whole.ok() && !whole.Is(Errc::kNotFound)) return std::move(whole).error();

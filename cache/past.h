@@ -136,6 +136,8 @@ class Past {
   Status VisitVersions(const OpContext& ctx, const std::string& prefix, const std::string& delimiter,
                        const std::function<bool(ObjectInfo)>& visit,
                        const std::function<void(const std::string&)>& visit_prefix);
+  // That is no deletion; nullopt: there is none.
+  Result<std::optional<ObjectInfo>> NewestVersion(const OpContext& ctx, const std::string& key);
   Result<Ino> LookupVersions(const OpContext& ctx, const InodePtr& dir, const PastPlace& place, std::string_view name);
   Status LoadVersions(const OpContext& ctx, Ino dir, const PastPlace& place, Listed* listed);
   Status LoadFile(const OpContext& ctx, const InodePtr& dir, const PastPlace& place, Listed* listed);

@@ -40,6 +40,18 @@ Status Past::VisitVersions(const OpContext& ctx, const std::string& prefix, cons
   }
 }
 
+Result<std::optional<ObjectInfo>> Past::NewestVersion(const OpContext& ctx, const std::string& key) {
+  std::optional<ObjectInfo> newest;
+  const auto is_other = [&](ObjectInfo version) {
+    if (version.key != key) return false;
+    if (version.is_delete_marker) return true;
+    newest = std::move(version);
+    return false;
+  };
+  RETURN_IF_ERROR(VisitVersions(ctx, key, "", is_other, [](const std::string&) {}));
+  return newest;
+}
+
 Result<Ino> Past::LookupVersions(const OpContext& ctx, const InodePtr& dir, const PastPlace& place,
                                  std::string_view name) {
   if (IsHashedName(name)) {
@@ -51,13 +63,8 @@ Result<Ino> Past::LookupVersions(const OpContext& ctx, const InodePtr& dir, cons
   }
   PastPlace found{Kind::kFile, place.root, place.prefix + KeySegmentOfName(name)};
   if (found.prefix == kReservedSegment) return Error{Errc::kNotFound, "no such file"};
-  bool any = false;
-  const auto is_version = [&](const ObjectInfo& version) {
-    any = version.key == found.prefix && !version.is_delete_marker;
-    return !any && version.key == found.prefix;
-  };
-  const auto none = [](const std::string&) {};
-  RETURN_IF_ERROR(VisitVersions(ctx, found.prefix, "", is_version, none));
+  ASSIGN_OR_RETURN(const auto newest, NewestVersion(ctx, found.prefix));
+  bool any = newest.has_value();
   if (!any) {
     found.kind = Kind::kVersions;
     found.prefix.push_back('/');
@@ -65,7 +72,7 @@ Result<Ino> Past::LookupVersions(const OpContext& ctx, const InodePtr& dir, cons
       any = true;
       return false;
     };
-    RETURN_IF_ERROR(VisitVersions(ctx, found.prefix, "", is_below, none));
+    RETURN_IF_ERROR(VisitVersions(ctx, found.prefix, "", is_below, [](const std::string&) {}));
   }
   if (!any) return Error{Errc::kNotFound, "the bucket has no version of it"};
   ASSIGN_OR_RETURN(const InodePtr inode, DirectoryAt(found, dir->ino, name));

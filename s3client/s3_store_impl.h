@@ -154,8 +154,8 @@ class S3StoreImpl final : public S3Store {
 Status CheckKey(std::string_view key);
 Status CheckMetadata(const UserMetadata& metadata);
 
-// Times are whole seconds, as Last-Modified has them: an object that was listed and one that was asked for have the same.
-// Only listings of versions tell them as the server does.
+// Times are whole seconds, as Last-Modified has them: an object that was listed and one that was asked for have the
+// same. Only listings of versions tell them as the server does.
 int64_t WholeSeconds(int64_t time_us);
 
 }  // namespace pailfs::s3client

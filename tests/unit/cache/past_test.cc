@@ -214,6 +214,28 @@ TEST_P(PastTest, EveryVersionOfAFile) {
   EXPECT_EQ(cache_.Names(".versions/f").size(), 3U);
 }
 
+TEST_P(PastTest, WhatIsPrivateStaysPrivate) {
+  ASSERT_OK(cache_.MakeDirectory("d"));
+  ASSERT_OK(cache_.WriteFile("d/f", "secret"));
+  AttributeChange change;
+  change.mode = 0700;
+  change.uid = 7;
+  ASSERT_OK(cache_->SetAttributes(cache_.ctx(), cache_.At("d"), change));
+  const std::string moment = Now();
+  const auto mode = [&](const std::string& path) { return cache_->GetAttributes(cache_.At(path))->mode & 07777; };
+  EXPECT_EQ(mode(".versions/d"), 0700U);
+  EXPECT_EQ(cache_->GetAttributes(cache_.At(".versions/d"))->uid, 7U);
+  EXPECT_EQ(mode("d/.versions"), 0500U);
+  EXPECT_EQ(mode(".snapshot/" + moment + "/d"), 0700U);
+  EXPECT_EQ(mode("d/.snapshot"), 0500U) << "names of moments are the whole bucket's";
+  EXPECT_EQ(mode(".snapshot"), 0755U);
+  ASSERT_OK(cache_.Unlink("d/f"));
+  ASSERT_OK(cache_.RemoveDirectory("d"));
+  Now();
+  cache_.ReopenEmpty();
+  EXPECT_EQ(mode(".versions/d"), 0700U);
+}
+
 TEST_P(PastTest, AVersionIsOneInode) {
   ASSERT_OK(cache_.WriteFile("f", "one"));
   const std::string first = Now();
