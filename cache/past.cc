@@ -19,6 +19,8 @@ constexpr size_t kAskingThreads = 16;
 constexpr size_t kMostAsked = 1000;
 // S3 dates a multipart object by its start; uploads take this long at most.
 constexpr int64_t kSettledUs = int64_t{7} * 86'400 * 1'000'000;
+// A name that was found is asked for again only where the moment was so short ago.
+constexpr int64_t kProbedAgainUs = 10'000'000;
 // More inodes of the past than this are too much: what is known of it is dropped.
 constexpr uint64_t kMostInodes = 1'000'000;
 constexpr size_t kRowsPerBatch = 1000;
@@ -171,7 +173,8 @@ Result<Ino> Past::Lookup(const OpContext& ctx, const InodePtr& dir, std::string_
     if (place.kind == Kind::kTree) {
       const bool all = Holds(place, Want::kFresh);
       auto found = known();
-      if (all || (found.ok() && IsFinal(place, NowUs()))) return found;
+      const bool settled = IsFinal(place, NowUs()) || NowUs() - place.time_us >= kProbedAgainUs;
+      if (all || (found.ok() && settled)) return found;
       probe = !IsHashedName(name) && ++dir->probes <= kProbesBeforeListing;
     }
   }

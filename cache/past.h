@@ -25,6 +25,7 @@
 #include "base/thread_pool.h"
 #include "cache/core.h"
 #include "cache/loader.h"
+#include "cache/version_fold.h"
 
 namespace pailfs::cache {
 
@@ -84,9 +85,13 @@ class Past {
   };
   // The objects under a prefix that were there at a time, in key order, from its beginning on.
   struct Flat {
-    std::vector<ObjectInfo> objects;
+    std::vector<ObjectInfo> objects = {};
     bool complete = false;
-    std::string known_to;  // keys below this one are all in `objects`, where it is not complete
+    std::string known_to = "";  // keys below this one are all in `objects`, where it is not complete
+    // From where it goes on.
+    std::string next_key_marker = "";
+    std::string next_version_id_marker = "";
+    VersionFold fold = VersionFold(0);
   };
   enum class Until : uint8_t { kMostPages, kFirstObject };
 

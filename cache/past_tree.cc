@@ -135,8 +135,7 @@ Result<std::optional<Past::Entry>> Past::Probe(const OpContext& ctx, const PastP
 Result<Past::Flat> Past::ListFlat(const OpContext& ctx, const std::string& prefix, int64_t time_us, Until until) {
   ListVersionsRequest request;
   request.prefix = prefix;
-  VersionFold fold(time_us);
-  Flat flat;
+  Flat flat{.fold = VersionFold(time_us)};
   const auto take = [&flat](std::optional<ObjectInfo> info) {
     if (info && !IsReserved(info->key)) flat.objects.push_back(std::move(*info));
   };
@@ -145,31 +144,50 @@ Result<Past::Flat> Past::ListFlat(const OpContext& ctx, const std::string& prefi
     ASSIGN_OR_RETURN(ListVersionsPage page, core_.store.ListVersions(ctx, request));
     for (ObjectInfo& version : page.versions) {
       flat.known_to = version.key;
-      take(fold.Add(std::move(version)));
+      take(flat.fold.Add(std::move(version)));
     }
     if (!page.truncated) {
-      take(fold.Finish());
+      take(flat.fold.Finish());
       flat.complete = true;
       return flat;
     }
+    request.key_marker = flat.next_key_marker = page.next_key_marker;
+    request.version_id_marker = flat.next_version_id_marker = page.next_version_id_marker;
     const bool enough = until == Until::kFirstObject ? !flat.objects.empty() : pages == kMostFlatPages;
     if (enough) return flat;
-    request.key_marker = page.next_key_marker;
-    request.version_id_marker = page.next_version_id_marker;
   }
 }
 
 Status Past::LoadFromVersions(const OpContext& ctx, Ino dir, const PastPlace& place, Listed* listed) {
-  ASSIGN_OR_RETURN(const Flat flat, ListFlat(ctx, place.prefix, place.time_us, Until::kMostPages));
+  ASSIGN_OR_RETURN(Flat flat, ListFlat(ctx, place.prefix, place.time_us, Until::kMostPages));
   if (flat.complete) return ApplyTree(dir, place, flat.objects, listed);
   ListVersionsRequest request;
   request.prefix = place.prefix;
   request.delimiter = "/";
   VersionFold fold(place.time_us);
+  // All keys below `cut` are known. It goes on within the versions of a key, or with the directory that it was in.
+  std::string cut = flat.known_to;
+  if (const size_t slash = cut.find('/', place.prefix.size()); slash == std::string::npos) {
+    request.key_marker = flat.next_key_marker;
+    request.version_id_marker = flat.next_version_id_marker;
+    fold = flat.fold;
+  } else {
+    cut.resize(slash + 1);
+    request.key_marker = cut.substr(0, slash);
+  }
+  std::vector<ObjectInfo> known;
   std::vector<ObjectInfo> held_back;
+  for (const ObjectInfo& info : flat.objects) {
+    if (info.key >= cut) break;
+    const bool may_be_beside = info.key.find('/', place.prefix.size()) == std::string::npos && info.key + "/" >= cut;
+    (may_be_beside ? held_back : known).push_back(info);
+  }
+  RETURN_IF_ERROR(ApplyTree(dir, place, known, listed));
   for (;;) {
     RETURN_IF_ERROR(ctx.Check());
     ASSIGN_OR_RETURN(ListVersionsPage page, core_.store.ListVersions(ctx, request));
+    std::erase_if(page.versions, [&cut](const ObjectInfo& version) { return version.key < cut; });
+    std::erase_if(page.common_prefixes, [&cut](const std::string& prefix) { return prefix < cut; });
     ListPage now;
     now.objects = std::move(held_back);
     const auto take = [&](std::optional<ObjectInfo> info) {

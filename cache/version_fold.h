@@ -26,7 +26,7 @@ class VersionFold {
   std::optional<ObjectInfo> Finish();
 
  private:
-  const int64_t time_us_;
+  int64_t time_us_;
   std::string key_;
   // The newest version that counted by then, unless an older one turns out to be dated later.
   std::optional<ObjectInfo> candidate_;
