@@ -165,6 +165,13 @@ All mounts of the bucket see them. PATH is any directory of the mount; without i
   rename OLD NEW [PATH]      give it another name
   -h, --help                 'pailfs snapshot COMMAND --help' tells more
 
+The bucket must keep versions. That of a store does, or is told to while it is not mounted:
+'pailfs store bucket versioning DIR NAME on'. A server's:
+'aws s3api put-bucket-versioning --bucket B --versioning-configuration Status=Enabled'.
+A store never removes a version that a snapshot shows. A server knows nothing of snapshots: its
+lifecycle rules for noncurrent versions, and whoever deletes versions, remove what they show, too.
+There only object lock or legal hold, set with the server's own tools, protects a version.
+
 Exit status: 0 success; 1 no such snapshot, or there already; 2 trouble or wrong usage.
 )"},
     CommandHelp{"snapshot create", R"(Usage: pailfs snapshot create NAME [PATH]

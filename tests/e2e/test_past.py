@@ -3,6 +3,7 @@
 import datetime
 import errno
 import os
+import re
 import shutil
 import stat
 import time
@@ -290,6 +291,27 @@ class Past(MountTest):
         self.assertEqual(error_of(os.mkdir, self.snapshot("2026-11-22")), "EEXIST")
         self.assertEqual(error_of(os.mkdir, self.snapshot("2199-11-22")), "EINVAL")
         self.assertEqual(error_of(os.rmdir, self.snapshot("-1h")), "EROFS")
+
+    def test_the_readme_shows_what_happens(self):
+        """Its commands, run; times, ids and spaces may differ."""
+        readme = (harness.SOURCE_ROOT / "README.md").read_text()
+        shown = re.search(r"## The past.*?```console\n(.*?)```", readme, re.DOTALL).group(1)
+        tools = self.scratch("tools")
+        (tools / "pailfs").symlink_to(harness.PAILFS)
+        said = []
+        for line in shown.splitlines():
+            if not line.startswith("$ "):
+                continue
+            time.sleep(1.02)
+            done = run("bash", "-c", line[2:].replace("; echo", "; sleep 1.02; echo"), cwd=self.root,
+                       env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"})
+            said += [line, *done.stdout.splitlines()]
+
+        def plain(lines):
+            text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIME", "\n".join(lines))
+            return re.sub(r" +", " ", re.sub(r"(\d+  )\S{25,}", r"\1ID", text)).splitlines()
+
+        self.assertEqual([line.rstrip() for line in plain(said)], [line.rstrip() for line in plain(shown.splitlines())])
 
     def test_spellings_of_a_moment(self):
         (self.root / "f").write_bytes(b"1")
