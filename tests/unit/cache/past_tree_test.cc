@@ -109,5 +109,40 @@ TEST_F(PastTreeTest, OneNameOfALargeDirectoryIsAskedForAlone) {
   EXPECT_LE(Listings() - before, 8);
 }
 
+// While versioning is suspended there is one null version, which each write replaces: what it was is gone.
+TEST(PastSuspendedTest, WhatNullVersionsWereIsGone) {
+  for (const bool shared : {false, true}) {
+    CacheHarness cache(TestBucket{VersioningState::kEnabled, shared});
+    const auto now = [&cache] {
+      cache.Flush();
+      std::string name = FormatMoment(cache.clock().WallNs() / 1000);
+      cache.clock().Advance(10'000'000'000);
+      return ".snapshot/" + name;
+    };
+    ASSERT_OK(cache.WriteFile("f", "kept"));
+    const std::string enabled = now();
+    cache.memory().SetVersioning(VersioningState::kSuspended);
+    cache.Reopen();
+    ASSERT_OK(cache.WriteFile("f", "replaced"));
+    const std::string replaced = now();
+    ASSERT_OK(cache.WriteFile("f", "last"));
+    const std::string last = now();
+    cache.memory().SetVersioning(VersioningState::kEnabled);
+    cache.Reopen();
+    ASSERT_OK(cache.WriteFile("f", "present"));
+    now();
+    EXPECT_EQ(cache.ReadFile(enabled + "/f").value(), "kept");
+    EXPECT_EQ(cache.ReadFile(last + "/f").value(), "last");
+    EXPECT_EQ(cache.ReadFile("f").value(), "present");
+    if (shared) {
+      // Nobody tells that there was another one in between.
+      EXPECT_EQ(cache.ReadFile(replaced + "/f").value(), "kept");
+    } else {
+      EXPECT_EQ(cache.At(replaced + "/f"), 0U);
+    }
+    EXPECT_EQ(cache.Names(".versions/f").size(), 3U);
+  }
+}
+
 }  // namespace
 }  // namespace pailfs::cache
