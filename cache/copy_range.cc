@@ -33,7 +33,17 @@ Result<uint64_t> Engine::ShareOrigin(const InodePtr& source, uint64_t offset, ui
   const uint64_t end = std::min(from.size, offset + std::min(length, from.size - offset));
   const bool whole = end == from.size;
   if (!whole && end - offset < kLeastSharedBytes) return 0;
+  if (offset > 0) {
+    const bool follows = to.origin && IsSameVersion(*to.origin, *from.origin) && to.limit() == offset;
+    if (!follows) return 0;
+    MutexLock content_lock(target->content.mu);
+    if (!target->content.loaded || target->content.blocks.FirstDirty(0, BlocksUpTo(offset)) != BlocksUpTo(offset)) {
+      return 0;
+    }
+  }
+  // Nothing of the target is here only: without its cache file, the record tells all.
   Transaction txn;
+  RETURN_IF_ERROR(data_.Forget(target, txn));
   if (offset == 0) {
     // What the truncated file was is overwritten by the copy, or goes from where it was.
     if (to.origin) {
@@ -44,21 +54,18 @@ Result<uint64_t> Engine::ShareOrigin(const InodePtr& source, uint64_t offset, ui
     to.origin = from.origin;
     to.origin->superseded = true;  // the object at that key is the source's, not ours to delete
     to.headers = from.headers;
-  } else {
-    const bool follows = to.origin && IsSameVersion(*to.origin, *from.origin) && to.limit() == offset;
-    if (!follows) return 0;
-    MutexLock content_lock(target->content.mu);
-    if (target->content.blocks.FirstDirty(0, BlocksUpTo(offset)) != BlocksUpTo(offset)) return 0;
   }
-  RETURN_IF_ERROR(data_.Forget(target, txn));
-  // A part is no copy of an object: it is put together from ranges. The length of its cache file is the truth then.
-  if (!whole) RETURN_IF_ERROR(data_.MakeEmpty(target, end));
   to.origin->limit = to.size = end;
   to.complete = false;
-  to.content_dirty = !whole;
-  ++to.content_generation;
   to.mtime_ns = to.ctime_ns = core_.NowNs();
-  RETURN_IF_ERROR(core_.MarkChanged(target, whole ? Change::kAttributes : Change::kContent, txn));
+  if (whole) {
+    to.content_dirty = false;
+    ++to.content_generation;
+    RETURN_IF_ERROR(core_.MarkChanged(target, Change::kAttributes, txn));
+  } else {
+    // A part is no copy of an object: it is put together from ranges.
+    RETURN_IF_ERROR(core_.MarkChanged(target, Change::kContent, txn));
+  }
   RETURN_IF_ERROR(core_.Commit(txn));
   return end - offset;
 }
@@ -74,6 +81,7 @@ Result<uint64_t> Engine::CopyRange(const OpContext& ctx, Ino source, uint64_t so
   if (source_offset == target_offset) {
     RETURN_IF_ERROR(to->gate.AcquireExclusive(ctx));
     const ExclusiveHold hold(to->gate);
+    RETURN_IF_ERROR(data_.LoadContent(to));
     ASSIGN_OR_RETURN(const uint64_t shared, ShareOrigin(from, source_offset, length, to));
     if (shared > 0) return shared;
   }

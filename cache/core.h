@@ -32,6 +32,8 @@ namespace pailfs::cache {
 // Everything under this prefix of the bucket is ours and never shown.
 inline constexpr std::string_view kReservedSegment = ".pailfs";
 inline constexpr std::string_view kReservedPrefix = ".pailfs/";
+// The user metadata that names the step that made an object: Core::OperationToken.
+inline constexpr std::string_view kOperationMetadata = "pailfs-op";
 
 // Why a name is asked for. Whoever reads a directory sees one state of it: for lookups its entries stay as they were
 // read while it is open.

@@ -221,11 +221,6 @@ Status FileData::Forget(const InodePtr& inode, Transaction& txn) {
   return {};
 }
 
-Status FileData::MakeEmpty(const InodePtr& inode, uint64_t size) {
-  RETURN_IF_ERROR(FileOf(inode, size, /*create=*/true));
-  return {};
-}
-
 // All of them at once and durably, so that a cache file's name is durable when its own directory is synced.
 Status FileData::MakeShards(const std::string& root) {
   ASSIGN_OR_RETURN(const bool exists, core_.files.Exists(root + "/ff"));

@@ -72,8 +72,8 @@ class FileData {
   void Discard(const InodePtr& inode);
   // Under Core::mu, gate not held by a writer: the inode has no cached bytes any more.
   Status Forget(const InodePtr& inode, Transaction& txn);
-  // After Forget: a cache file of this length, without bytes.
-  Status MakeEmpty(const InodePtr& inode, uint64_t size);
+  // What is known of its blocks is in memory afterwards.
+  Status LoadContent(const InodePtr& inode) { return Load(inode, SnapshotOf(inode)); }
   // Deletes the files that were given up, once what gave them up is durable: a power loss must not bring back a record
   // whose bytes are gone.
   void DeletePending();

@@ -69,10 +69,17 @@ void ToProto(const PastPlace& in, pb::PastPlace* out) {
   out->set_time_us(in.time_us);
   out->set_named(in.named);
   out->set_listed_us(in.listed_us);
+  out->set_alive(in.alive);
 }
 
 PastPlace FromProto(const pb::PastPlace& in) {
-  return {static_cast<PastPlace::Kind>(in.kind()), in.root(), in.prefix(), in.time_us(), in.named(), in.listed_us()};
+  return {static_cast<PastPlace::Kind>(in.kind()),
+          in.root(),
+          in.prefix(),
+          in.time_us(),
+          in.named(),
+          in.alive(),
+          in.listed_us()};
 }
 
 }  // namespace

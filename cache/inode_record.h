@@ -45,6 +45,7 @@ struct PastPlace {
   std::string prefix;     // of the directory that is shown; kFile: the key
   int64_t time_us = 0;    // kTree: what had happened up to and including it
   bool named = false;     // kTree: a named snapshot
+  bool alive = false;     // kTree: something was there, as far as was asked
   int64_t listed_us = 0;  // when the listing began that made all entries known; 0: they are not
 
   bool IsSame(const PastPlace& other) const {

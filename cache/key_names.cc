@@ -47,8 +47,8 @@ bool IsReservedName(std::string_view name) {
   return name == kEmpty || name == kDot || name == kDotDot || name.starts_with(kFile) || IsHashedName(name);
 }
 
-std::string HashedNameOfKeySegment(std::string_view segment) {
-  return HashedName(segment, "");
+std::string HashedNameOfKeySegment(std::string_view segment, std::string_view what_for) {
+  return HashedName(segment, what_for);
 }
 
 std::string NameOfKeySegment(std::string_view segment, KeySegmentKind kind) {

@@ -22,8 +22,8 @@ std::string NameOfKeySegment(std::string_view segment, KeySegmentKind kind);
 // The inverse: the segment that `name` stands for. A hashed name cannot be turned back and is returned as it is.
 std::string KeySegmentOfName(std::string_view name);
 
-// The hashed name of a segment whose own name shows something else.
-std::string HashedNameOfKeySegment(std::string_view segment);
+// The hashed name of a segment whose own name shows something else; `what_for` tells those of one segment apart.
+std::string HashedNameOfKeySegment(std::string_view segment, std::string_view what_for = "");
 
 // True for the names of segments that are too long or hidden by something else. Only who has listed the directory knows
 // the segment.

@@ -54,7 +54,7 @@ struct Attributes {
   int64_t atime_ns = 0;  // since 1970 UTC
   int64_t mtime_ns = 0;
   int64_t ctime_ns = 0;
-  bool brief = false;  // the name may soon lead elsewhere: not to be believed for long
+  int64_t name_ttl_ns = INT64_MAX;  // so long the name and these attributes may be believed at most
 };
 
 // The process on whose behalf an inode is made.

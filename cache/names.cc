@@ -105,7 +105,7 @@ Result<Attributes> Engine::AttributesUnder(Ino parent, Ino ino) {
   ASSIGN_OR_RETURN(Attributes attributes, core_.AttributesOf(ino));
   if (!IsPast(ino)) return attributes;
   ASSIGN_OR_RETURN(const InodePtr dir, core_.Get(parent));
-  attributes.brief = Past::IsBrief(*dir);
+  attributes.name_ttl_ns = Past::NameTtlNs(*dir);
   return attributes;
 }
 
@@ -332,11 +332,11 @@ Status Engine::ReadDirectory(const OpContext& ctx, Ino ino, uint64_t cookie,
   ASSIGN_OR_RETURN(const InodePtr dir, Directory(ino));
   RETURN_IF_ERROR(LoadEntries(ctx, dir, Loader::Knowledge::kAny));
   Ino parent = 0;
-  bool brief = false;
+  int64_t name_ttl_ns = INT64_MAX;
   {
     MutexLock lock(core_.mu);
     parent = dir->record.parent;
-    brief = Past::IsBrief(*dir);
+    if (IsPast(ino)) name_ttl_ns = Past::NameTtlNs(*dir);
   }
   if (parent == 0) return {};
   const std::pair<const char*, Ino> dots[] = {{".", ino}, {"..", parent}};
@@ -363,7 +363,7 @@ Status Engine::ReadDirectory(const OpContext& ctx, Ino ino, uint64_t cookie,
         auto attributes = core_.AttributesOf(child.ino, &known);
         if (attributes.Is(Errc::kStale)) continue;
         if (!attributes.ok()) return std::move(attributes).error();
-        attributes->brief = brief;
+        attributes->name_ttl_ns = name_ttl_ns;
         const uint64_t entry_cookie = CookieOfName(child.name);
         entries.push_back({std::move(child.name), entry_cookie, *attributes, known || !core_.options.posix_metadata});
       }

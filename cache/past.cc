@@ -11,20 +11,29 @@
 #include "base/str.h"
 #include "cache/key_names.h"
 #include "cache/moment.h"
+#include "cache/posix_acl.h"
 
 namespace pailfs::cache {
 namespace {
 
 constexpr size_t kAskingThreads = 16;
 constexpr size_t kMostAsked = 1000;
+constexpr int kMostAttempts = 3;
 // S3 dates a multipart object by its start; uploads take this long at most.
 constexpr int64_t kSettledUs = int64_t{7} * 86'400 * 1'000'000;
+// Of moments that are told from now, and of what has versions.
+constexpr int64_t kMovingViewTtlNs = 1'000'000'000;
+// A store dates a commit before it can be read.
+constexpr int64_t kCommittedUs = int64_t{60} * 1'000'000;
 // A name that was found is asked for again only where the moment was so short ago.
 constexpr int64_t kProbedAgainUs = 10'000'000;
 // More inodes of the past than this are too much: what is known of it is dropped.
 constexpr uint64_t kMostInodes = 1'000'000;
-constexpr size_t kRowsPerBatch = 1000;
 constexpr std::string_view kVirtualPrefix = "user.pailfs.";
+
+bool IsInUse(const InodePtr& inode) {
+  return inode != nullptr && (inode->opens > 0 || inode->directory_opens > 0 || inode->loading);
+}
 
 std::string IdentityOf(const PastPlace& place) {
   return StrCat('d', static_cast<int>(place.kind), '\0', place.root, '\0', place.prefix, '\0', place.time_us);
@@ -47,8 +56,9 @@ bool Past::IsEntrance(std::string_view name) const {
          (name == options.snapshot_name || name == options.versions_name);
 }
 
-bool Past::IsBrief(const Inode& dir) {
-  return dir.record.past && dir.record.past->kind != Kind::kTree;
+int64_t Past::NameTtlNs(const Inode& dir) {
+  if (!dir.record.past) return 0;  // an entrance follows its directory, wherever that moves
+  return dir.record.past->kind == Kind::kTree ? INT64_MAX : kMovingViewTtlNs;
 }
 
 // --- numbers and rows ---
@@ -68,10 +78,17 @@ Result<Ino> Past::PutDirectory(const PastPlace& place, Ino parent, std::string_v
   bool exists = false;
   const auto is_same = [&place](const InodeRecord& record) { return record.past && record.past->IsSame(place); };
   ASSIGN_OR_RETURN(const Ino ino, NumberFor(IdentityOf(place), is_same, &exists));
+  const bool has_marker = place.kind == Kind::kTree || (place.kind == Kind::kVersions && place.prefix != place.root);
   if (exists) {
-    if (!place.named) return ino;
+    // Who may see the versions of a directory's files is asked for each time.
+    const bool changes = has_marker && place.kind == Kind::kVersions;
+    if (!place.named && !place.alive && !changes) return ino;
     ASSIGN_OR_RETURN(const InodePtr inode, core_.Get(ino));
-    inode->record.past->named = true;
+    PastPlace& known = *inode->record.past;
+    if (known.named == place.named && known.alive >= place.alive && !changes) return ino;
+    known.named = place.named;
+    known.alive = known.alive || place.alive;
+    inode->record.attributes_unknown = inode->record.attributes_unknown || changes;
     core_.Save(*inode, txn);
     return ino;
   }
@@ -81,7 +98,6 @@ Result<Ino> Past::PutDirectory(const PastPlace& place, Ino parent, std::string_v
     record.mode = (record.mode & 07777) | S_IFDIR;
     record.origin->superseded = true;
   } else {
-    const bool has_marker = place.kind == Kind::kTree || (place.kind == Kind::kVersions && place.prefix != place.root);
     record.attributes_unknown = has_marker && (entry == nullptr || !entry->marker_known);
     const int64_t time_us = place.kind == Kind::kTree ? place.time_us : NowUs();
     if (place.kind != Kind::kTree || place.prefix == place.root) {
@@ -109,6 +125,18 @@ Result<Ino> Past::PutFile(const ObjectInfo& info, Ino parent, std::string_view n
   core_.db->PutInode(txn, record, /*in_meta=*/false);
   ++inodes_;
   return ino;
+}
+
+Result<bool> Past::IsKnownAlive(const PastPlace& moment) {
+  MutexLock lock(core_.mu);
+  bool exists = false;
+  const auto is_same = [&moment](const InodeRecord& record) { return record.past && record.past->IsSame(moment); };
+  ASSIGN_OR_RETURN(const Ino ino, NumberFor(IdentityOf(moment), is_same, &exists));
+  if (!exists) return false;
+  ASSIGN_OR_RETURN(const InodePtr inode, core_.Get(ino));
+  if (inode->record.past->alive && IsSettled(moment)) return true;
+  if (!Holds(*inode->record.past, Want::kFresh)) return false;
+  return core_.db->HasChildren(ino);
 }
 
 Result<InodePtr> Past::DirectoryAt(const PastPlace& place, Ino parent, std::string_view name) {
@@ -144,10 +172,15 @@ Result<Ino> Past::Enter(Ino dir, std::string_view name) {
   InodeRecord& record = inode->record;
   uint32_t mode = of.mode & ~static_cast<uint32_t>(S_IWGRP | S_IWOTH);
   if (of.uid != root->record.uid) mode &= ~static_cast<uint32_t>(S_IWUSR);
+  std::map<std::string, std::string> acl;
+  if (const auto found = of.xattrs.find(std::string(kAccessAclXattr)); found != of.xattrs.end()) {
+    ASSIGN_OR_RETURN(acl[found->first], ApplyChmodToAcl(found->second, mode));
+  }
   const bool same = record.parent == dir && record.mode == mode && record.uid == of.uid && record.gid == of.gid &&
-                    record.mtime_ns == of.mtime_ns;
+                    record.mtime_ns == of.mtime_ns && record.xattrs == acl;
   if (same) return ino;
   record.parent = dir;
+  record.xattrs = std::move(acl);
   record.mode = mode;
   record.uid = of.uid;
   record.gid = of.gid;
@@ -173,8 +206,7 @@ Result<Ino> Past::Lookup(const OpContext& ctx, const InodePtr& dir, std::string_
     if (place.kind == Kind::kTree) {
       const bool all = Holds(place, Want::kFresh);
       auto found = known();
-      const bool settled = IsFinal(place, NowUs()) || NowUs() - place.time_us >= kProbedAgainUs;
-      if (all || (found.ok() && settled)) return found;
+      if (all || (found.ok() && IsSettled(place))) return found;
       probe = !IsHashedName(name) && ++dir->probes <= kProbesBeforeListing;
     }
   }
@@ -203,9 +235,13 @@ Result<Ino> Past::Lookup(const OpContext& ctx, const InodePtr& dir, std::string_
 
 // --- making entries known ---
 
+bool Past::IsSettled(const PastPlace& place) const {
+  return NowUs() - place.time_us >= kProbedAgainUs;
+}
+
 bool Past::IsFinal(const PastPlace& place, int64_t listed_us) const {
   if (place.kind != Kind::kTree) return false;
-  return core_.capabilities.sole_owner ? place.time_us < listed_us : listed_us - place.time_us >= kSettledUs;
+  return listed_us - place.time_us >= (core_.capabilities.sole_owner ? kCommittedUs : kSettledUs);
 }
 
 bool Past::Holds(const PastPlace& place, Want want) const {
@@ -239,16 +275,31 @@ Status Past::Load(const OpContext& ctx, const InodePtr& dir, Want want) {
     too_many = inodes_ > kMostInodes;
     dir->loading = true;
   }
-  const int64_t began_us = NowUs();
-  Listed listed;
   Status loaded = too_many ? Discard() : Status();
-  if (loaded.ok()) loaded = LoadEntries(ctx, dir, place, &listed);
-  if (loaded.ok()) loaded = NoteListed(dir, std::move(listed), began_us);
+  if (loaded.ok()) loaded = LoadOnce(ctx, dir, place);
   MutexLock lock(core_.mu);
   dir->loading = false;
   core_.load_ended.NotifyAll();
   if (!loaded.ok()) return std::move(loaded).error().With("listing " + core_.PathOf(*dir));
   return {};
+}
+
+Past::Listed Past::BeginListing() {
+  MutexLock lock(core_.mu);
+  Listed listed;
+  listed.discards = discards_;
+  return listed;
+}
+
+Status Past::LoadOnce(const OpContext& ctx, const InodePtr& dir, const PastPlace& place) {
+  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
+    const int64_t began_us = NowUs();
+    Listed listed = BeginListing();
+    RETURN_IF_ERROR(LoadEntries(ctx, dir, place, &listed));
+    ASSIGN_OR_RETURN(const bool noted, NoteListed(dir, std::move(listed), began_us));
+    if (noted) return {};
+  }
+  return Error{Errc::kUnavailable, "too much of the past is asked for at once"};
 }
 
 Status Past::LoadEntries(const OpContext& ctx, const InodePtr& dir, const PastPlace& place, Listed* listed) {
@@ -293,11 +344,11 @@ Status Past::Apply(Ino dir, const PastPlace& place, const std::vector<Entry>& en
   return core_.Commit(txn);
 }
 
-Status Past::NoteListed(const InodePtr& dir, Listed listed, int64_t began_us) {
+Result<bool> Past::NoteListed(const InodePtr& dir, Listed listed, int64_t began_us) {
   std::sort(listed.seen.begin(), listed.seen.end());
-  MutexLock lock(core_.mu);
-  Transaction txn;
   for (uint64_t cookie = 0;;) {
+    MutexLock lock(core_.mu);
+    Transaction txn;
     ASSIGN_OR_RETURN(const auto children, core_.db->Children(dir->ino, cookie, kRowsPerBatch));
     if (children.empty()) break;
     for (const Dentry& child : children) {
@@ -305,12 +356,17 @@ Status Past::NoteListed(const InodePtr& dir, Listed listed, int64_t began_us) {
       if (std::binary_search(listed.seen.begin(), listed.seen.end(), cookie)) continue;
       core_.db->RemoveListedDentry(txn, dir->ino, child.name);
     }
+    RETURN_IF_ERROR(core_.Commit(txn));
   }
+  MutexLock lock(core_.mu);
+  if (listed.discards != discards_) return false;
+  Transaction txn;
   dir->probes = dir->detail_misses = 0;
   dir->record.subdirectories = listed.subdirectories;
   dir->record.past->listed_us = began_us;
   core_.Save(*dir, txn);
-  return core_.Commit(txn);
+  RETURN_IF_ERROR(core_.Commit(txn));
+  return true;
 }
 
 // --- attributes ---
@@ -321,7 +377,7 @@ Status Past::LoadDetails(const OpContext& ctx, const InodePtr& inode) {
     MutexLock lock(core_.mu);
     const InodeRecord& record = inode->record;
     if (!record.attributes_unknown) return {};
-    if (!record.past || record.origin) {
+    if (!record.past || (record.origin && record.past->kind == Kind::kTree)) {
       place.kind = Kind::kFile;
     } else {
       place = *record.past;
@@ -392,11 +448,12 @@ Status Past::Recover() {
   return count > kMostInodes / 2 ? Discard() : Status();
 }
 
-// What is open stays in memory, and is listed again when somebody reads on.
+// What is open, and what an open directory shows, stays.
 Status Past::Discard() {
   {
     MutexLock lock(core_.mu);
     inodes_ = 0;
+    ++discards_;
   }
   LogInfo("much is known of the past; it is forgotten, and listed again when it is asked for");
   for (Ino first = kPastBits; first != 0;) {
@@ -406,15 +463,16 @@ Status Past::Discard() {
     Transaction txn;
     for (InodeRecord& record : some) {
       const Ino ino = record.ino;
+      const InodePtr parent = core_.Cached(record.parent);
+      if (IsInUse(core_.Cached(ino)) || (IsPast(record.parent) && IsInUse(parent))) {
+        ++inodes_;
+        continue;
+      }
       ASSIGN_OR_RETURN(const auto children, core_.db->Children(ino, 0, SIZE_MAX));
       for (const Dentry& child : children) core_.db->RemoveListedDentry(txn, ino, child.name);
       InodePtr inode = core_.Cached(ino);
       if (inode == nullptr) inode = std::make_shared<Inode>(std::move(record), /*meta=*/false);
       if (inode->record.past) inode->record.past->listed_us = 0;
-      if (inode->opens > 0 || inode->directory_opens > 0) {
-        core_.Save(*inode, txn);
-        continue;
-      }
       if (inode->record.IsRegular()) core_.discard_content(inode);
       RETURN_IF_ERROR(core_.db->RemoveInode(txn, ino));
       core_.ForgetCached(ino);

@@ -52,8 +52,8 @@ class Past {
   Status LoadDetails(const OpContext& ctx, const InodePtr& inode);
   // Lookup and Load would not ask the bucket.
   bool IsLocal(const Inode& dir) const REQUIRES(core_.mu);
-  // What a name leads to may change with time: the kernel must not believe it for long.
-  static bool IsBrief(const Inode& dir);
+  // How long the kernel may believe what a name in `dir` leads to, an inode of the past.
+  static int64_t NameTtlNs(const Inode& dir);
 
   // --- named snapshots; `dir` shows moments. `flush` brings this mount's changes into the bucket. ---
   Result<Ino> MakeSnapshot(const OpContext& ctx, const InodePtr& dir, std::string_view name,
@@ -70,11 +70,13 @@ class Past {
   // Newest first, a line for each version and delete marker: "<time>~<id>", "<time>~<id> deleted".
   static constexpr std::string_view kHistoryXattr = "user.pailfs.history";
   static constexpr size_t kMaxXattrBytes = 64 << 10;
+  static constexpr size_t kRowsPerBatch = 1000;  // entered under one lock
 
   // What was listed of a directory.
   struct Listed {
     std::vector<uint64_t> seen;  // cookies of its names
     uint32_t subdirectories = 0;
+    uint64_t discards = 0;  // how often what is known had been dropped when it began
   };
   // What a listing found: an object, or a directory with its marker.
   struct Entry {
@@ -107,9 +109,13 @@ class Past {
   Status LoadEntries(const OpContext& ctx, const InodePtr& dir, const PastPlace& place, Listed* listed);
   // Enters names of a directory as it was.
   Status Apply(Ino dir, const PastPlace& place, const std::vector<Entry>& entries, Listed* listed);
-  // All entries are in `listed`, by a listing that began then.
-  Status NoteListed(const InodePtr& dir, Listed listed, int64_t began_us);
+  Listed BeginListing();
+  // All entries are in `listed`, by a listing that began then. False: some were dropped meanwhile.
+  Result<bool> NoteListed(const InodePtr& dir, Listed listed, int64_t began_us);
+  Status LoadOnce(const OpContext& ctx, const InodePtr& dir, const PastPlace& place);
   bool Holds(const PastPlace& place, Want want) const;
+  // What was found of the moment is not asked for again.
+  bool IsSettled(const PastPlace& place) const;
   // What was listed of the moment at `listed_us` is true for ever.
   bool IsFinal(const PastPlace& place, int64_t listed_us) const;
   // Of the directory with the prefix: where its attributes are.
@@ -155,6 +161,8 @@ class Past {
   };
   Result<Ino> LookupMoment(const OpContext& ctx, const InodePtr& dir, const PastPlace& place, std::string_view name);
   Status LoadMoments(const OpContext& ctx, Ino dir, const PastPlace& place, Listed* listed);
+  // Something was there: what it showed is known.
+  Result<bool> IsKnownAlive(const PastPlace& moment);
   // Says so once when the bucket keeps no versions.
   bool ShowsHistory();
   // When the first version under the prefix was stored; 0: there are too many to tell; nullopt: none was.
@@ -172,6 +180,7 @@ class Past {
   std::stop_source stop_;
   std::unique_ptr<ThreadPool> asking_;        // null without background threads
   uint64_t inodes_ GUARDED_BY(core_.mu) = 0;  // rows made, about
+  uint64_t discards_ GUARDED_BY(core_.mu) = 0;
   bool said_unversioned_ GUARDED_BY(core_.mu) = false;
 };
 

@@ -60,18 +60,17 @@ Result<Ino> Past::LookupMoment(const OpContext& ctx, const InodePtr& dir, const 
     moment.time_us = snapshot->time_us;
     moment.named = true;
   }
-  // The mounted directory was always there; others are when something was in them.
   Flat flat;
-  bool listed = false;
-  if (place.prefix != core_.options.prefix) {
-    MutexLock lock(core_.mu);
-    ASSIGN_OR_RETURN(const auto dentry, core_.db->FindDentry(dir->ino, name));
-    listed = dentry.has_value();
-  }
-  if (place.prefix != core_.options.prefix && !listed) {
-    ASSIGN_OR_RETURN(const bool any, AnyAt(ctx, place.prefix, moment.time_us, &flat));
+  ASSIGN_OR_RETURN(const bool known, IsKnownAlive(moment));
+  if (!known) {
+    ASSIGN_OR_RETURN(bool any, AnyAt(ctx, moment.prefix, moment.time_us, &flat));
+    if (!any && moment.prefix.empty()) {
+      ASSIGN_OR_RETURN(const auto marker, ObjectAt(ctx, MarkerKey(""), moment.time_us));
+      any = marker.has_value();
+    }
     if (!any) return Error{Errc::kNotFound, StrCat("the directory was not there at ", name)};
   }
+  moment.alive = true;
   ASSIGN_OR_RETURN(const InodePtr inode, DirectoryAt(moment, dir->ino, name));
   if (flat.complete) RETURN_IF_ERROR(ApplyBelow(moment, moment.prefix, flat.objects));
   return inode->ino;
@@ -134,7 +133,8 @@ Result<std::optional<int64_t>> Past::FirstVersionUs(const OpContext& ctx, const 
 
 Result<std::optional<Past::Snapshot>> Past::FindSnapshot(const OpContext& ctx, std::string_view name) {
   auto object = core_.store.Head(ctx, KeyOfSnapshot(name), {});
-  if (object.Is(Errc::kNotFound)) return std::optional<Snapshot>();
+  // Who may use a part of the bucket only does without names.
+  if (object.Is(Errc::kNotFound) || object.Is(Errc::kAccessDenied)) return std::optional<Snapshot>();
   if (!object.ok()) return std::move(object).error();
   const int64_t time_us = SnapshotTimeUs(*object, core_.capabilities.as_of);
   return std::optional<Snapshot>({std::string(name), time_us, object->etag});
@@ -147,7 +147,10 @@ Result<std::vector<Past::Snapshot>> Past::Snapshots(const OpContext& ctx) {
   request.with_metadata = core_.capabilities.list_metadata;
   do {
     RETURN_IF_ERROR(ctx.Check());
-    ASSIGN_OR_RETURN(const ListPage page, core_.store.List(ctx, request));
+    const auto listed = core_.store.List(ctx, request);
+    if (listed.Is(Errc::kAccessDenied)) return snapshots;
+    if (!listed.ok()) return listed.error();
+    const ListPage& page = *listed;
     request.continuation_token = page.next_token;
     for (const ObjectInfo& object : page.objects) {
       const std::string name = object.key.substr(kSnapshotPrefix.size());
@@ -167,6 +170,12 @@ Status Past::PutSnapshot(const OpContext& ctx, std::string_view name, std::optio
   PutOptions options;
   options.headers.type = kSnapshotType;
   options.conditions = Conditions::IfAbsent();
+  std::string token;
+  {
+    MutexLock lock(core_.mu);
+    token = core_.OperationToken(0, core_.next_operation++);
+  }
+  SetMetadata(options.metadata, kOperationMetadata, token);
   if (time_us) SetMetadata(options.metadata, kSnapshotTimeMetadata, StrCat(*time_us));
   const std::string text = time_us ? FormatMomentExactly(*time_us) : "";
   StringBody body(text);
@@ -174,8 +183,11 @@ Status Past::PutSnapshot(const OpContext& ctx, std::string_view name, std::optio
   if (put.ok()) return {};
   if (put.Is(Errc::kPreconditionFailed)) return Error{Errc::kAlreadyExists, StrCat("there is a snapshot ", name)};
   if (!put.Is(Errc::kAmbiguous)) return std::move(put).error().With(StrCat("snapshot ", name));
-  ASSIGN_OR_RETURN(const auto there, FindSnapshot(ctx, name));
-  return there ? Status() : Status(std::move(put).error().With(StrCat("snapshot ", name)));
+  const auto there = core_.store.Head(ctx, KeyOfSnapshot(name), {});
+  const std::string* found = there.ok() ? FindMetadata(there->metadata, kOperationMetadata) : nullptr;
+  if (found != nullptr && *found == token) return {};
+  if (there.ok()) return Error{Errc::kAlreadyExists, StrCat("there is a snapshot ", name)};
+  return std::move(put).error().With(StrCat("snapshot ", name));
 }
 
 Status Past::CheckSnapshotName(std::string_view name) {

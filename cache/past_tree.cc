@@ -17,6 +17,9 @@ namespace {
 
 // Of listings below a directory, before it is listed alone.
 constexpr int kMostFlatPages = 10;
+// Prefixes that are asked about together, and what is remembered of those that are small.
+constexpr size_t kMostAtOnce = 64;
+constexpr size_t kMostRemembered = 20'000;
 
 bool IsReserved(std::string_view key) {
   return key.starts_with(kReservedPrefix);
@@ -237,21 +240,27 @@ Result<std::vector<Past::Entry>> Past::Living(const OpContext& ctx, const PastPl
       questions.push_back({prefix});
     }
   }
-  std::latch open(static_cast<ptrdiff_t>(questions.size()));
-  for (Question& question : questions) {
-    const auto ask = [this, &ctx, &place, &question, &open] {
-      question.answer = ListFlat(ctx, question.prefix, place.time_us, Until::kFirstObject);
-      open.count_down();
-    };
-    if (asking_ == nullptr || !asking_->TrySubmit(ask)) ask();
-  }
-  open.wait();
-  for (Question& question : questions) {
-    if (!question.answer.ok()) return std::move(question.answer).error();
-    Flat& below = *question.answer;
-    if (below.objects.empty()) continue;
-    found(question.prefix, below.objects, /*marker_known=*/true);
-    if (below.complete) whole->emplace_back(question.prefix, std::move(below));
+  size_t remembered = 0;
+  for (size_t at = 0; at < questions.size(); at += kMostAtOnce) {
+    const std::span some = std::span(questions).subspan(at, std::min(kMostAtOnce, questions.size() - at));
+    std::latch open(static_cast<ptrdiff_t>(some.size()));
+    for (Question& question : some) {
+      const auto ask = [this, &ctx, &place, &question, &open] {
+        question.answer = ListFlat(ctx, question.prefix, place.time_us, Until::kFirstObject);
+        open.count_down();
+      };
+      if (asking_ == nullptr || !asking_->TrySubmit(ask)) ask();
+    }
+    open.wait();
+    for (Question& question : some) {
+      if (!question.answer.ok()) return std::move(question.answer).error();
+      Flat below = std::move(*question.answer);
+      question.answer = Error{Errc::kCancelled, "used"};
+      if (below.objects.empty()) continue;
+      found(question.prefix, below.objects, /*marker_known=*/true);
+      remembered += below.objects.size();
+      if (below.complete && remembered <= kMostRemembered) whole->emplace_back(question.prefix, std::move(below));
+    }
   }
   return living;
 }
@@ -260,9 +269,11 @@ Status Past::ApplyBelow(const PastPlace& place, const std::string& prefix, std::
   const PastPlace below{PastPlace::Kind::kTree, place.root, prefix, place.time_us};
   ASSIGN_OR_RETURN(const InodePtr dir, DirectoryAt(below, 0, ""));
   const int64_t began_us = NowUs();
-  Listed listed;
+  Listed listed = BeginListing();
   RETURN_IF_ERROR(ApplyTree(dir->ino, below, objects, &listed));
-  return NoteListed(dir, std::move(listed), began_us);
+  // Where something was dropped meanwhile, it is listed when somebody asks.
+  RETURN_IF_ERROR(NoteListed(dir, std::move(listed), began_us));
+  return {};
 }
 
 Status Past::ApplyTree(Ino dir, const PastPlace& place, std::span<const ObjectInfo> objects, Listed* listed) {

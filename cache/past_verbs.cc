@@ -57,7 +57,7 @@ Result<Attributes> Engine::MakeInPast(const OpContext& ctx, Ino parent, std::str
   ASSIGN_OR_RETURN(const Ino made, past_.MakeSnapshot(ctx, dir, name, flush));
   MutexLock lock(core_.mu);
   ASSIGN_OR_RETURN(Attributes attributes, core_.AttributesOf(made));
-  attributes.brief = true;
+  attributes.name_ttl_ns = Past::NameTtlNs(*dir);
   return attributes;
 }
 
@@ -87,7 +87,7 @@ Status Engine::VisitEntrances(const InodePtr& dir, uint64_t cookie, const EntryV
     DirectoryEntry entry{name, entrance_cookie, {}, true};
     {
       MutexLock lock(core_.mu);
-      ASSIGN_OR_RETURN(entry.attributes, core_.AttributesOf(ino));
+      ASSIGN_OR_RETURN(entry.attributes, AttributesUnder(dir->ino, ino));
     }
     *more = visit(entry);
     if (!*more) return {};

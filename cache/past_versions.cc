@@ -1,7 +1,10 @@
 // The versions of files.
 
+#include <algorithm>
+#include <map>
 #include <optional>
-#include <unordered_set>
+#include <set>
+#include <span>
 
 #include "base/str.h"
 #include "cache/key_names.h"
@@ -61,31 +64,40 @@ Result<Ino> Past::LookupVersions(const OpContext& ctx, const InodePtr& dir, cons
     if (!dentry) return Error{Errc::kNotFound, "no such file"};
     return dentry->ino;
   }
-  PastPlace found{Kind::kFile, place.root, place.prefix + KeySegmentOfName(name)};
+  const std::string segment = KeySegmentOfName(name);
+  const bool named_as_file = name == NameOfKeySegment(segment, KeySegmentKind::kObjectBesideDirectory);
+  PastPlace found{Kind::kFile, place.root, place.prefix + segment};
   if (found.prefix == kReservedSegment) return Error{Errc::kNotFound, "no such file"};
   ASSIGN_OR_RETURN(const auto newest, NewestVersion(ctx, found.prefix));
-  bool any = newest.has_value();
-  if (!any) {
-    found.kind = Kind::kVersions;
-    found.prefix.push_back('/');
+  bool is_file = newest && (named_as_file || newest->is_latest);
+  if (!is_file && !named_as_file) {
+    bool any = false;
     const auto is_below = [&any](const ObjectInfo&) {
       any = true;
       return false;
     };
-    RETURN_IF_ERROR(VisitVersions(ctx, found.prefix, "", is_below, [](const std::string&) {}));
+    RETURN_IF_ERROR(VisitVersions(ctx, found.prefix + "/", "", is_below, [](const std::string&) {}));
+    is_file = newest && !any;
+    if (any) {
+      found.kind = Kind::kVersions;
+      found.prefix.push_back('/');
+    }
   }
-  if (!any) return Error{Errc::kNotFound, "the bucket has no version of it"};
+  if (!is_file && found.kind == Kind::kFile) return Error{Errc::kNotFound, "the bucket has no version of it"};
   ASSIGN_OR_RETURN(const InodePtr inode, DirectoryAt(found, dir->ino, name));
   // So that its history can be read.
-  if (found.kind == Kind::kFile) RETURN_IF_ERROR(Load(ctx, inode, Want::kFresh));
+  if (is_file) RETURN_IF_ERROR(Load(ctx, inode, Want::kFresh));
   return inode->ino;
 }
 
+// Where there was a file and there was a directory of a name, it is that of the file if that is there now, else the
+// directory's; the other one has a name of its own.
 Status Past::LoadVersions(const OpContext& ctx, Ino dir, const PastPlace& place, Listed* listed) {
-  std::unordered_set<std::string> files;
+  std::map<std::string, bool> files;  // are they there now?
   std::vector<std::string> directories;
   const auto file = [&](const ObjectInfo& version) {
-    if (!version.is_delete_marker && version.key != place.prefix) files.insert(version.key.substr(place.prefix.size()));
+    if (version.is_delete_marker || version.key == place.prefix) return true;
+    files[version.key.substr(place.prefix.size())] |= version.is_latest;
     return true;
   };
   const auto directory = [&](const std::string& common) {
@@ -93,23 +105,32 @@ Status Past::LoadVersions(const OpContext& ctx, Ino dir, const PastPlace& place,
       directories.push_back(common.substr(place.prefix.size(), common.size() - place.prefix.size() - 1));
   };
   RETURN_IF_ERROR(VisitVersions(ctx, place.prefix, "/", file, directory));
-  MutexLock lock(core_.mu);
-  Transaction txn;
-  const auto enter = [&](const std::string& segment, Kind kind) REQUIRES(core_.mu) -> Status {
-    const bool is_file = kind == Kind::kFile;
-    const std::string name = NameOfKeySegment(segment, is_file ? KeySegmentKind::kObject : KeySegmentKind::kDirectory);
-    const PastPlace below{kind, place.root, StrCat(place.prefix, segment, is_file ? "" : "/")};
-    ASSIGN_OR_RETURN(const Ino ino, PutDirectory(below, dir, name, nullptr, txn));
-    core_.db->PutDentry(txn, dir, {name, ino, S_IFDIR}, /*in_meta=*/false);
-    listed->seen.push_back(CookieOfName(name));
-    ++listed->subdirectories;
-    return {};
-  };
-  for (const std::string& segment : files) RETURN_IF_ERROR(enter(segment, Kind::kFile));
+  std::vector<std::pair<std::string, PastPlace>> entries;
   for (const std::string& segment : directories) {
-    if (!files.contains(segment)) RETURN_IF_ERROR(enter(segment, Kind::kVersions));
+    const auto beside = files.find(segment);
+    const bool hidden = beside != files.end() && beside->second;
+    entries.emplace_back(
+        hidden ? HashedNameOfKeySegment(segment, "/") : NameOfKeySegment(segment, KeySegmentKind::kDirectory),
+        PastPlace{Kind::kVersions, place.root, StrCat(place.prefix, segment, "/")});
   }
-  return core_.Commit(txn);
+  const std::set<std::string> both(directories.begin(), directories.end());
+  for (const auto& [segment, live] : files) {
+    const auto kind =
+        !live && both.contains(segment) ? KeySegmentKind::kObjectBesideDirectory : KeySegmentKind::kObject;
+    entries.emplace_back(NameOfKeySegment(segment, kind), PastPlace{Kind::kFile, place.root, place.prefix + segment});
+  }
+  for (size_t at = 0; at < entries.size(); at += kRowsPerBatch) {
+    MutexLock lock(core_.mu);
+    Transaction txn;
+    for (const auto& [name, below] : std::span(entries).subspan(at, std::min(kRowsPerBatch, entries.size() - at))) {
+      ASSIGN_OR_RETURN(const Ino ino, PutDirectory(below, dir, name, nullptr, txn));
+      core_.db->PutDentry(txn, dir, {name, ino, S_IFDIR}, /*in_meta=*/false);
+      listed->seen.push_back(CookieOfName(name));
+      ++listed->subdirectories;
+    }
+    RETURN_IF_ERROR(core_.Commit(txn));
+  }
+  return {};
 }
 
 Status Past::LoadFile(const OpContext& ctx, const InodePtr& dir, const PastPlace& place, Listed* listed) {
@@ -125,14 +146,19 @@ Status Past::LoadFile(const OpContext& ctx, const InodePtr& dir, const PastPlace
     return true;
   };
   RETURN_IF_ERROR(VisitVersions(ctx, place.prefix, "", take, [](const std::string&) {}));
+  for (size_t at = 0; at < versions.size(); at += kRowsPerBatch) {
+    MutexLock lock(core_.mu);
+    Transaction txn;
+    for (const ObjectInfo& version : std::span(versions).subspan(at, std::min(kRowsPerBatch, versions.size() - at))) {
+      const std::string name = NameOfVersion(version);
+      ASSIGN_OR_RETURN(const Ino ino, PutFile(version, dir->ino, name, txn));
+      core_.db->PutDentry(txn, dir->ino, {name, ino, S_IFREG}, /*in_meta=*/false);
+      listed->seen.push_back(CookieOfName(name));
+    }
+    RETURN_IF_ERROR(core_.Commit(txn));
+  }
   MutexLock lock(core_.mu);
   Transaction txn;
-  for (const ObjectInfo& version : versions) {
-    const std::string name = NameOfVersion(version);
-    ASSIGN_OR_RETURN(const Ino ino, PutFile(version, dir->ino, name, txn));
-    core_.db->PutDentry(txn, dir->ino, {name, ino, S_IFREG}, /*in_meta=*/false);
-    listed->seen.push_back(CookieOfName(name));
-  }
   dir->record.xattrs[std::string(kHistoryXattr)] = history;
   if (newest_us) dir->record.mtime_ns = dir->record.ctime_ns = dir->record.atime_ns = *newest_us * 1000;
   core_.Save(*dir, txn);

@@ -274,6 +274,16 @@ Status Engine::ForgetClean(const InodePtr& inode) {
   return core_.Commit(txn);
 }
 
+// Without a dirty block, and nothing behind what comes from the origin.
+Result<bool> Engine::IsAllOfOrigin(const InodeRecord& record) {
+  if (record.size == 0 || record.size != record.limit()) return false;
+  ASSIGN_OR_RETURN(const auto rows, core_.db->BlockRows(record.ino, /*in_meta=*/true));
+  BlockMap blocks;
+  for (const auto& [segment, bits] : rows) RETURN_IF_ERROR(blocks.LoadSegment(segment, bits));
+  const uint64_t end = BlocksUpTo(record.limit());
+  return blocks.FirstDirty(0, end) == end;
+}
+
 Status Engine::RecoverContent(const InodePtr& inode, bool after_power_loss) {
   InodeRecord& record = inode->record;
   if (!record.IsRegular()) return {};
@@ -308,6 +318,9 @@ Status Engine::RecoverContent(const InodePtr& inode, bool after_power_loss) {
       return core_.Commit(txn);
     }
   }
+  ASSIGN_OR_RETURN(const bool all_of_origin, IsAllOfOrigin(record));
+  // Nothing of it was here: the record tells all, and the copy is put together from its origin.
+  if (!stat.ok() && all_of_origin) return core_.Commit(txn);
   // The cache file's length is the truth: it is changed before the record is.
   record.size = stat.ok() ? stat->size_bytes : 0;
   if (record.origin) record.origin->limit = std::min(record.origin->limit, record.size);

@@ -17,9 +17,6 @@
 
 namespace pailfs::cache {
 
-// The user metadata that names the step that made an object: Core::OperationToken.
-inline constexpr std::string_view kOperationMetadata = "pailfs-op";
-
 // Thread-safe.
 class WriteBack {
  public:

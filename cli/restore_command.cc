@@ -105,6 +105,7 @@ Result<int> Restore(const RestoreRequest& request, const PastNamesReader& read_n
   options.owners = OwnersWeCanKeep();
   options.delete_extra = request.delete_extra;
   options.dry_run = request.dry_run;
+  options.patience_ms = request.patience_ms;
   options.hidden = {place.names.snapshot, place.names.versions};
   // Another mount may have other names.
   if (const auto names = read_names(target.path); names.ok()) {

@@ -13,6 +13,7 @@ struct RestoreRequest {
   std::string to;  // empty: `path`
   bool delete_extra = false;
   bool dry_run = false;
+  int64_t patience_ms = 10'000;  // for files that are not uploaded yet
 };
 // 0; 1 when it was not there then, or something could not be restored; 2 for trouble and after an interrupt.
 int RestoreCommand(const RestoreRequest& request, const PastNamesReader& read_names = ReadPastNames);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 #include "base/str.h"
 
@@ -70,8 +72,25 @@ void TreeRestore::RestoreFile(const Node& source, const Spot& spot, const std::o
   done.ok() ? static_cast<void>(++counts_.files) : Fail(path, done.error());
 }
 
+// What would be lost for good: bytes that the bucket has no version of.
+Status TreeRestore::WaitUntilUploaded(const Spot& spot) {
+  constexpr int64_t kStepMs = 100;
+  for (int64_t waited_ms = 0;; waited_ms += kStepMs) {
+    ASSIGN_OR_RETURN(const auto node, Node::Look(spot.directory, spot.name));
+    if (!node || !node->IsRegular()) return {};
+    ASSIGN_OR_RETURN(const auto state, node->Xattr("user.pailfs.state"));
+    if (!state || *state == "clean") return {};
+    if (observer_.StopRequested()) return Error{Errc::kCancelled, "interrupted"};
+    if (waited_ms >= options_.patience_ms) {
+      return Error{Errc::kBusy, "is not uploaded yet, so that replacing it would lose it; run 'pailfs flush' first"};
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(kStepMs));
+  }
+}
+
 Status TreeRestore::Replace(const Node& source, const Spot& spot, const std::optional<Node>& present,
                             const std::string& path) {
+  RETURN_IF_ERROR(WaitUntilUploaded(spot));
   ASSIGN_OR_RETURN(TemporaryCopy copy, TemporaryCopy::Make(source, spot.directory, options_.owners, observer_));
   if (present && present->IsDirectory()) {
     if (options_.delete_extra) {
@@ -108,8 +127,9 @@ void TreeRestore::RestoreDirectory(const Node& source, const Spot& spot, std::op
 }
 
 Result<std::optional<Node>> TreeRestore::MakeDirectory(const Spot& spot, bool in_the_way) {
-  if (in_the_way && unlinkat(spot.directory, spot.name.c_str(), 0) != 0) {
-    return ErrnoError(errno, "removing the file of that name");
+  if (in_the_way) {
+    RETURN_IF_ERROR(WaitUntilUploaded(spot));
+    if (unlinkat(spot.directory, spot.name.c_str(), 0) != 0) return ErrnoError(errno, "removing the file of that name");
   }
   // Only ours until it is whole.
   if (mkdirat(spot.directory, spot.name.c_str(), 0700) != 0) return ErrnoError(errno, "making the directory");
@@ -166,6 +186,7 @@ Status TreeRestore::Delete(const Spot& spot, dev_t device, const std::string& pa
       if (!deleted.ok()) return deleted.Is(Errc::kCancelled) ? deleted : deleted.error().With(name);
     }
   }
+  if (!options_.dry_run) RETURN_IF_ERROR(WaitUntilUploaded(spot));
   if (options_.dry_run) {
     observer_.OnPlan("delete", path);
   } else if (unlinkat(spot.directory, spot.name.c_str(), node.IsDirectory() ? AT_REMOVEDIR : 0) != 0) {

@@ -15,6 +15,7 @@ struct RestoreOptions {
   Owners owners = Owners::kKeep;
   bool delete_extra = false;  // what the source does not have
   bool dry_run = false;
+  int64_t patience_ms = 0;          // how long a file that is not uploaded yet is waited for before it is left alone
   std::vector<std::string> hidden;  // names that are no part of either tree
 };
 
@@ -57,6 +58,7 @@ class TreeRestore {
 
  private:
   void RestoreFile(const Node& source, const Spot& spot, const std::optional<Node>& present, const std::string& path);
+  Status WaitUntilUploaded(const Spot& spot);
   Status Replace(const Node& source, const Spot& spot, const std::optional<Node>& present, const std::string& path);
   void RestoreDirectory(const Node& source, const Spot& spot, std::optional<Node> present, const std::string& path);
   void RestoreEntries(const Node& source, const std::optional<Node>& present, const std::string& path);

@@ -47,10 +47,9 @@ class Undeletion {
   void BringBackEntries(const std::string& rest, const Node& view);
   void BringBackFile(const std::string& rest, const Node& view);
   Status Copy(const std::string& rest, const Node& view, const FileVersion& version);
-  // The directory of that path, made as it was at `time` where it is gone.
-  Result<Node> OpenDirectory(const std::string& rest, const std::string& time);
-  Result<std::optional<Node>> MakeDirectory(const Node& parent, const std::string& name, const std::string& rest,
-                                            const std::string& time);
+  // The directory of that path, made as it last was where it is gone.
+  Result<Node> OpenDirectory(const std::string& rest);
+  Result<std::optional<Node>> MakeDirectory(const Node& parent, const std::string& name, const std::string& rest);
 
   const PastPlace& place_;
   const bool dry_run_;
@@ -111,13 +110,12 @@ void Undeletion::BringBackFile(const std::string& rest, const Node& view) {
 Status Undeletion::Copy(const std::string& rest, const Node& view, const FileVersion& version) {
   ASSIGN_OR_RETURN(const Node source, Node::Find(view.fd(), version.name));
   const size_t slash = rest.rfind('/');
-  ASSIGN_OR_RETURN(const Node directory,
-                   OpenDirectory(slash == std::string::npos ? "" : rest.substr(0, slash), version.time));
+  ASSIGN_OR_RETURN(const Node directory, OpenDirectory(slash == std::string::npos ? "" : rest.substr(0, slash)));
   ASSIGN_OR_RETURN(TemporaryCopy copy, TemporaryCopy::Make(source, directory.fd(), OwnersWeCanKeep(), watcher_));
   return copy.TakeName(slash == std::string::npos ? rest : rest.substr(slash + 1), TemporaryCopy::Replace::kNever);
 }
 
-Result<Node> Undeletion::OpenDirectory(const std::string& rest, const std::string& time) {
+Result<Node> Undeletion::OpenDirectory(const std::string& rest) {
   ASSIGN_OR_RETURN(Node directory, Node::FindDirectory(place_.base));
   // Name by name: a link that somebody puts there meanwhile must not lead us elsewhere.
   for (size_t start = 0; start < rest.size();) {
@@ -126,7 +124,7 @@ Result<Node> Undeletion::OpenDirectory(const std::string& rest, const std::strin
     start = end + 1;
     ASSIGN_OR_RETURN(auto next, Node::Look(directory.fd(), name));
     if (!next) {
-      ASSIGN_OR_RETURN(next, MakeDirectory(directory, name, rest.substr(0, end), time));
+      ASSIGN_OR_RETURN(next, MakeDirectory(directory, name, rest.substr(0, end)));
     }
     if (!next->IsDirectory()) {
       return Error{Errc::kNotADirectory, StrCat(Printable(Path(rest.substr(0, end))), " is no directory now")};
@@ -137,16 +135,17 @@ Result<Node> Undeletion::OpenDirectory(const std::string& rest, const std::strin
 }
 
 Result<std::optional<Node>> Undeletion::MakeDirectory(const Node& parent, const std::string& name,
-                                                      const std::string& rest, const std::string& time) {
-  if (mkdirat(parent.fd(), name.c_str(), 0777) != 0 && errno != EEXIST) {
+                                                      const std::string& rest) {
+  // Only ours until it is known who may look into it.
+  if (mkdirat(parent.fd(), name.c_str(), 0700) != 0 && errno != EEXIST) {
     return ErrnoError(errno, StrCat("making the directory ", Printable(Path(rest))));
   }
   ASSIGN_OR_RETURN(Node made, Node::Find(parent.fd(), name));
   PastPlace then = place_;
   then.rest = rest;
-  // Often the directory was there when the file was stored; if not, a new one has to do.
-  const auto past = Node::FindDirectory(then.Snapshot(time));
-  if (past.ok() && made.IsDirectory()) RETURN_IF_ERROR(made.CopyMetadata(*past, OwnersWeCanKeep()));
+  // The view of a directory's versions has the mode and owner that it had last.
+  const auto last = Node::FindDirectory(then.Versions());
+  if (last.ok() && made.IsDirectory()) RETURN_IF_ERROR(made.CopyMetadata(*last, OwnersWeCanKeep()));
   return std::optional(std::move(made));
 }
 

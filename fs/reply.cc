@@ -17,7 +17,6 @@ namespace {
 // Inode numbers are never reused, so one generation does.
 constexpr uint64_t kGeneration = 1;
 constexpr uint32_t kBlockBytes = 4096;
-constexpr double kBriefS = 1;
 
 timespec ToTimespec(int64_t ns) {
   constexpr int64_t kNsPerSecond = 1'000'000'000;
@@ -62,8 +61,9 @@ fuse_entry_param ToEntry(const cache::Attributes& attributes, const Timeouts& ti
   entry.ino = attributes.ino;
   entry.generation = kGeneration;
   entry.attr = ToStat(attributes);
-  entry.attr_timeout = timeouts.attribute_s;
-  entry.entry_timeout = attributes.brief ? std::min(timeouts.entry_s, kBriefS) : timeouts.entry_s;
+  const double longest_s = static_cast<double>(attributes.name_ttl_ns) / 1e9;
+  entry.attr_timeout = std::min(timeouts.attribute_s, longest_s);
+  entry.entry_timeout = std::min(timeouts.entry_s, longest_s);
   return entry;
 }
 

@@ -66,7 +66,7 @@ void EmbeddedStore::ThinAll(const OpContext& ctx) {
   const auto buckets = ListBuckets();
   if (!buckets.ok()) return LogError("thinning store ", directory(), ": ", buckets.error().message);
   for (const BucketInfo& bucket : *buckets) {
-    const auto thinned = Thin(ctx, bucket.name, ThinningMode::kRemove);
+    const auto thinned = Thin(ctx, bucket.name, ThinningMode::kRemoveInUse);
     if (thinned.Is(Errc::kCancelled)) return;
     if (thinned.Is(Errc::kNotFound)) continue;  // deleted meanwhile
     if (!thinned.ok()) {

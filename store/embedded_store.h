@@ -51,7 +51,11 @@ struct BucketUsage {
   uint64_t upload_bytes = 0;
 };
 
-enum class ThinningMode : uint8_t { kRemove, kCountOnly };
+enum class ThinningMode : uint8_t {
+  kRemove,
+  kRemoveInUse,  // but nothing that ceased to be current within a day: a mount may be reading or copying it
+  kCountOnly
+};
 
 // What went, or would go. Bytes as in BucketUsage.
 struct ThinningResult {

@@ -65,7 +65,7 @@ class Thinner {
       RETURN_IF_ERROR(ctx.Check());
       candidates_.clear();
       ASSIGN_OR_RETURN(more, Collect(ctx));
-      if (mode_ == ThinningMode::kRemove) {
+      if (mode_ != ThinningMode::kCountOnly) {
         RETURN_IF_ERROR(Remove(ctx));
       } else {
         for (const Candidate& candidate : candidates_) Add(candidate, &result_);
@@ -128,7 +128,9 @@ Result<bool> Thinner::Begin() {
 
 Result<RetentionRule> Thinner::RuleIn(const CommitView& view, const pb::Bucket& bucket) const {
   ASSIGN_OR_RETURN(std::vector<uint64_t> snapshots, SnapshotsIn(view, id_));
-  return RetentionRule(PolicyOf(bucket), std::move(snapshots), now_us_);
+  RetentionPolicy policy = PolicyOf(bucket);
+  if (mode_ == ThinningMode::kRemoveInUse) policy.keep_all_s = std::max(policy.keep_all_s, kDaySeconds);
+  return RetentionRule(policy, std::move(snapshots), now_us_);
 }
 
 // Fills candidates_; false at the end of the bucket.

@@ -15,6 +15,7 @@ class RestoreTest : public PastTree {
     RestoreRequest request = options;
     request.path = path;
     if (request.at.empty()) request.at = "T";
+    request.patience_ms = 0;
     return Run([&] { return RestoreCommand(request, Names()); });
   }
   static RestoreRequest To(const std::string& path) { return {.path = "", .at = "", .to = path}; }
@@ -108,6 +109,12 @@ TEST_F(RestoreTest, TheEtagOfAFileThatIsNotUploadedYetSaysNothing) {
   Write(Path("f"), "now!", 1'500'000'000);
   for (const std::string& path : {Then("f"), Path("f")}) ASSERT_TRUE(SetXattr(path, "user.pailfs.etag", "one"));
   ASSERT_TRUE(SetXattr(Path("f"), "user.pailfs.state", "dirty"));
+  const Printed refused = Restore(Path("f"));
+  EXPECT_EQ(refused.exit_code, 1) << "the bucket has no version of it";
+  EXPECT_NE(refused.err.find("not uploaded yet"), std::string::npos) << refused.err;
+  EXPECT_EQ(Read(Path("f")), "now!");
+  ASSERT_TRUE(SetXattr(Path("f"), "user.pailfs.state", "clean"));
+  ASSERT_TRUE(SetXattr(Path("f"), "user.pailfs.etag", "two"));
   EXPECT_EQ(Restore(Path("f")).exit_code, 0);
   EXPECT_EQ(Read(Path("f")), "then");
 }

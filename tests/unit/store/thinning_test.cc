@@ -222,6 +222,9 @@ TEST(ThinningTest, RunsInTheBackgroundByTheStoresClock) {
   EXPECT_EQ(thinnings(), 1);
   harness.clock.Advance(1'000'000);
   Await([&] { return thinnings() == 2; });
+  EXPECT_EQ(harness.Versions().size(), 5U) << "a mount may still be reading it";
+  harness.clock.Advance(kDayNs);
+  Await([&] { return thinnings() == 3; });
   EXPECT_EQ(harness.Versions().size(), 4U);
   harness.Close();
   EXPECT_EQ(harness.Findings(CheckLevel::kData), "");
