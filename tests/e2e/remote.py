@@ -10,10 +10,12 @@ import os
 import pathlib
 import re
 import subprocess
+import time
 import urllib.parse
 
 import boto3
 import botocore.config
+import botocore.exceptions
 
 RGW = pathlib.Path(__file__).resolve().parents[1] / "servers" / "rgw"
 RGW_DIRECTORY = os.environ.get("PAILFS_RGW_DIR", os.path.join(os.environ.get("TMPDIR", "/tmp"), "rgw"))
@@ -113,7 +115,16 @@ class Bucket:
                 yield from page.get(name, [])
 
     def remove(self):
-        """With all versions, and whatever uploads are under way."""
+        """With all versions, and whatever uploads are under way; and what a killed mount had sent and comes now."""
+        for attempt in range(5):
+            try:
+                return self._remove()
+            except botocore.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] != "BucketNotEmpty" or attempt == 4:
+                    raise
+                time.sleep(1)
+
+    def _remove(self):
         for upload in self.s3.list_multipart_uploads(Bucket=self.name).get("Uploads", []):
             self.s3.abort_multipart_upload(Bucket=self.name, Key=upload["Key"], UploadId=upload["UploadId"])
         versions = self.versions()

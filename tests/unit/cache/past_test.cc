@@ -461,7 +461,9 @@ TEST(PastWithoutVersionsTest, ThereIsNoPast) {
   ASSERT_OK(cache.WriteFile("f", "1"));
   cache.Flush();
   EXPECT_EQ(cache.Names(".snapshot"), Names{});
+  EXPECT_EQ(cache.Names(".versions"), Names{});
   EXPECT_EQ(cache.At(".snapshot/now"), 0U);
+  EXPECT_EQ(cache.At(".versions/f"), 0U);
   EXPECT_TRUE(cache.MakeDirectory(".snapshot/name").Is(Errc::kUnsupported));
 }
 
