@@ -85,8 +85,8 @@ Result<Ino> Past::PutDirectory(const PastPlace& place, Ino parent, std::string_v
     if (!place.named && !place.alive && !changes) return ino;
     ASSIGN_OR_RETURN(const InodePtr inode, core_.Get(ino));
     PastPlace& known = *inode->record.past;
-    if (known.named == place.named && known.alive >= place.alive && !changes) return ino;
-    known.named = place.named;
+    if (known.named >= place.named && known.alive >= place.alive && !changes) return ino;
+    known.named = known.named || place.named;
     known.alive = known.alive || place.alive;
     inode->record.attributes_unknown = inode->record.attributes_unknown || changes;
     core_.Save(*inode, txn);

@@ -57,6 +57,7 @@ Result<std::optional<ObjectInfo>> Past::NewestVersion(const OpContext& ctx, cons
 
 Result<Ino> Past::LookupVersions(const OpContext& ctx, const InodePtr& dir, const PastPlace& place,
                                  std::string_view name) {
+  if (!ShowsHistory()) return Error{Errc::kNotFound, "the bucket keeps no versions"};
   if (IsHashedName(name)) {
     RETURN_IF_ERROR(Load(ctx, dir, Want::kFresh));
     MutexLock lock(core_.mu);
@@ -93,6 +94,7 @@ Result<Ino> Past::LookupVersions(const OpContext& ctx, const InodePtr& dir, cons
 // Where there was a file and there was a directory of a name, it is that of the file if that is there now, else the
 // directory's; the other one has a name of its own.
 Status Past::LoadVersions(const OpContext& ctx, Ino dir, const PastPlace& place, Listed* listed) {
+  if (!ShowsHistory()) return {};
   std::map<std::string, bool> files;  // are they there now?
   std::vector<std::string> directories;
   const auto file = [&](const ObjectInfo& version) {

@@ -1,6 +1,7 @@
 #include "cli/node_copy.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -97,6 +98,17 @@ Status MakeEmpty(const Node& source, int directory, const std::string& name, Des
   return made == 0 ? Status() : ErrnoError(errno, "making a special file");
 }
 
+// Others may write in that directory too: what they put under the name must not get an owner and a mode from us.
+Status CheckOurs(const Node& node, const Node& source, int file) {
+  struct stat opened {};
+  const bool regular = source.IsRegular();
+  const bool same_file =
+      !regular || (fstat(file, &opened) == 0 && opened.st_dev == node.st().st_dev && opened.st_ino == node.st().st_ino);
+  const bool same_type = (node.st().st_mode & S_IFMT) == (source.st().st_mode & S_IFMT);
+  if (same_file && same_type && node.st().st_nlink == 1) return {};
+  return Error{Errc::kBusy, "somebody replaced the temporary file"};
+}
+
 }  // namespace
 
 bool IsTemporaryName(std::string_view name) {
@@ -115,6 +127,7 @@ Result<TemporaryCopy> TemporaryCopy::Make(const Node& source, int directory, Own
   if (!made.ok()) return std::move(made).error();
   TemporaryCopy copy(directory, std::move(name));
   ASSIGN_OR_RETURN(const Node node, Node::Find(directory, copy.name_));
+  RETURN_IF_ERROR(CheckOurs(node, source, file.get()));
   if (source.IsRegular()) {
     ASSIGN_OR_RETURN(const Descriptor from, source.OpenForReading());
     const bool same_mount = source.st().st_dev == node.st().st_dev;
