@@ -1,6 +1,6 @@
 #include "base/named_snapshot.h"
 
-#include <charconv>
+#include <cstdint>
 
 #include "base/str.h"
 
@@ -12,9 +12,8 @@ std::string KeyOfSnapshot(std::string_view name) {
 
 int64_t SnapshotTimeUs(const ObjectInfo& object, bool store_reads_as_of) {
   if (const std::string* text = FindMetadata(object.metadata, kSnapshotTimeMetadata)) {
-    int64_t time_us = 0;
-    const auto parsed = std::from_chars(text->data(), text->data() + text->size(), time_us);
-    if (parsed.ec == std::errc() && parsed.ptr == text->data() + text->size() && time_us > 0) return time_us;
+    const auto time_us = ParseUint(*text);
+    if (time_us && *time_us > 0 && *time_us <= INT64_MAX) return static_cast<int64_t>(*time_us);
   }
   constexpr int64_t kSecondUs = 1'000'000;
   if (store_reads_as_of) return object.last_modified_us;

@@ -25,15 +25,6 @@ std::optional<std::string> CommonPrefixOf(std::string_view key, const std::strin
   return std::string(key.substr(0, at + delimiter.size()));
 }
 
-Result<pb::Version> ParseRow(const KvIterator& it) {
-  ASSIGN_OR_RETURN(const OpenedValue opened, OpenValue(it.key(), it.value()));
-  pb::Version version;
-  if (!version.ParseFromArray(opened.payload.data(), static_cast<int>(opened.payload.size()))) {
-    return Error{Errc::kCorrupt, "a version row of the store's index is damaged; run 'pailfs store check'"};
-  }
-  return version;
-}
-
 // A cursor over the keys of one table.
 class KeyCursor {
  public:
@@ -154,7 +145,7 @@ Result<ListPage> EmbeddedBucket::List(const OpContext& ctx, const ListRequest& r
       behind.Apply(cursor);
       continue;
     }
-    ASSIGN_OR_RETURN(const pb::Version version, ParseRow(cursor.it()));
+    ASSIGN_OR_RETURN(const pb::Version version, OpenVersion(cursor.it().key(), cursor.it().value()));
     last = cursor.key();
     page.objects.push_back(Shown(InfoOf(cursor.key(), version, /*is_latest=*/true, request.with_metadata), shows_ids));
     cursor.Next();
@@ -239,7 +230,7 @@ Result<ListVersionsPage> EmbeddedBucket::ListVersions(const OpContext& ctx, cons
     const bool take_current = current.valid() && (!older.valid() || current.key() <= older.key());
     KeyCursor& cursor = take_current ? current : older;
     if (!cursor.valid() || !cursor.key().starts_with(request.prefix)) return page;
-    ASSIGN_OR_RETURN(const pb::Version version, ParseRow(cursor.it()));
+    ASSIGN_OR_RETURN(const pb::Version version, OpenVersion(cursor.it().key(), cursor.it().value()));
     if (below_seq && cursor.key() == request.key_marker && version.seq() >= *below_seq) {
       cursor.Next();
       continue;

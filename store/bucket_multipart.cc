@@ -317,8 +317,7 @@ Result<std::vector<UploadedPart>> EmbeddedBucket::ListParts(const OpContext& ctx
   RETURN_IF_ERROR(ctx.Check());
   const auto upload = UploadOf(upload_id);
   if (!upload) return NoSuchUpload(upload_id);
-  const CommitView::Overlay none;
-  const CommitView view(*core_.index, none, 0, [] { return uint64_t{0}; });
+  const CommitView view(*core_.index);
   ASSIGN_OR_RETURN(const pb::Upload record, UploadIn(view, key, *upload));
   std::vector<UploadedPart> parts;
   Status parsed;

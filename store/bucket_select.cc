@@ -11,21 +11,12 @@ namespace {
 // Histories up to this length are walked; in longer ones the place is searched.
 constexpr int kWalkedVersions = 8;
 
-Result<pb::Version> ParseRow(std::string_view row, std::string_view value) {
-  ASSIGN_OR_RETURN(const OpenedValue opened, OpenValue(row, value));
-  pb::Version version;
-  if (!version.ParseFromArray(opened.payload.data(), static_cast<int>(opened.payload.size()))) {
-    return Error{Errc::kCorrupt, "a version row of the store's index is damaged; run 'pailfs store check'"};
-  }
-  return version;
-}
-
 // The version in exactly this row.
 Result<std::optional<pb::Version>> VersionIn(KvIterator& it, const std::string& row) {
   it.Seek(row);
   RETURN_IF_ERROR(it.status());
   if (!it.Valid() || it.key() != row) return std::optional<pb::Version>();
-  ASSIGN_OR_RETURN(pb::Version version, ParseRow(row, it.value()));
+  ASSIGN_OR_RETURN(pb::Version version, OpenVersion(row, it.value()));
   return std::optional<pb::Version>(std::move(version));
 }
 
@@ -44,7 +35,7 @@ Result<std::optional<pb::Version>> EmbeddedBucket::NewestAt(KvIterator& it, std:
   uint64_t above = UINT64_MAX;  // versions from here on are too new
   it.Seek(prefix);
   for (int walked = 0; it.Valid() && it.key().starts_with(prefix); it.Next()) {
-    ASSIGN_OR_RETURN(pb::Version version, ParseRow(it.key(), it.value()));
+    ASSIGN_OR_RETURN(pb::Version version, OpenVersion(it.key(), it.value()));
     if (version.commit_us() <= time_us) return std::optional<pb::Version>(std::move(version));
     above = version.seq();
     if (++walked == kWalkedVersions) break;
@@ -59,7 +50,7 @@ Result<std::optional<pb::Version>> EmbeddedBucket::NewestAt(KvIterator& it, std:
       below = middle + 1;
       continue;
     }
-    ASSIGN_OR_RETURN(pb::Version version, ParseRow(it.key(), it.value()));
+    ASSIGN_OR_RETURN(pb::Version version, OpenVersion(it.key(), it.value()));
     if (version.commit_us() <= time_us) {
       newest = std::move(version);
       below = middle + 1;
@@ -108,7 +99,7 @@ Result<std::pair<pb::Version, bool>> EmbeddedBucket::Select(std::string_view key
     const std::string row = CurrentRow(id_, key);
     ASSIGN_OR_RETURN(const auto value, core_.index->Get(row));
     if (!value) return absent;
-    ASSIGN_OR_RETURN(pb::Version version, ParseRow(row, *value));
+    ASSIGN_OR_RETURN(pb::Version version, OpenVersion(row, *value));
     return std::pair(std::move(version), true);
   }
   KvIterator it = core_.index->NewIterator();

@@ -3,6 +3,13 @@
 #include <google/protobuf/message_lite.h>
 
 namespace pailfs::store {
+namespace {
+
+const CommitView::Overlay kNothing;
+
+}  // namespace
+
+CommitView::CommitView(const KvStore& index) : CommitView(index, kNothing, 0, [] { return uint64_t{0}; }) {}
 
 Result<std::optional<std::string>> CommitView::Get(std::string_view row) const {
   for (const Overlay* overlay : {static_cast<const Overlay*>(&own_), &group_}) {

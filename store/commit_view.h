@@ -33,6 +33,8 @@ class CommitView {
  public:
   using Overlay = std::map<std::string, std::optional<std::string>, std::less<>>;  // row -> sealed value
 
+  // What is durable, for a reader that changes nothing.
+  explicit CommitView(const KvStore& index);
   CommitView(const KvStore& index, const Overlay& group, uint64_t first_seq, std::function<uint64_t()> next_time)
       : index_(index), group_(group), next_seq_(first_seq), next_time_(std::move(next_time)) {}
 

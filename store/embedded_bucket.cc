@@ -52,8 +52,7 @@ std::string EmbeddedBucket::Identity() const {
 
 Capabilities EmbeddedBucket::capabilities() const {
   Capabilities capabilities;
-  const CommitView::Overlay none;
-  const CommitView view(*core_.index, none, 0, [] { return uint64_t{0}; });
+  const CommitView view(*core_.index);
   const auto state = StateIn(view);
   if (state.ok()) capabilities.versioning = state->versioning;
   capabilities.atomic_conditions = true;

@@ -159,8 +159,7 @@ Status EmbeddedStore::SetRetention(std::string_view name, const RetentionPolicy&
 }
 
 Result<BucketInfo> EmbeddedStore::FindBucket(std::string_view name) {
-  const CommitView::Overlay none;
-  const CommitView view(*core_->index, none, 0, [] { return uint64_t{0}; });
+  const CommitView view(*core_->index);
   ASSIGN_OR_RETURN(const pb::Bucket bucket, BucketIn(view, name));
   return InfoOf(name, bucket);
 }
@@ -181,8 +180,7 @@ Result<std::vector<BucketInfo>> EmbeddedStore::ListBuckets() {
 }
 
 Result<std::unique_ptr<ObjectStore>> EmbeddedStore::OpenBucket(std::string_view name) {
-  const CommitView::Overlay none;
-  const CommitView view(*core_->index, none, 0, [] { return uint64_t{0}; });
+  const CommitView view(*core_->index);
   ASSIGN_OR_RETURN(const pb::Bucket bucket, BucketIn(view, name));
   return std::unique_ptr<ObjectStore>(std::make_unique<EmbeddedBucket>(*core_, std::string(name), bucket.id()));
 }

@@ -27,19 +27,21 @@ Error Damaged() {
 // The moments of the named snapshots of a bucket. A row that cannot be read is an error, not a snapshot less.
 Result<std::vector<uint64_t>> SnapshotsIn(const CommitView& view, BucketId bucket) {
   std::vector<uint64_t> moments;
-  bool damaged = false;
+  Status parsed;
   const std::string rows = CurrentPrefix(bucket) + std::string(kSnapshotPrefix);
   RETURN_IF_ERROR(view.Scan(rows, [&](std::string_view, std::string_view payload) {
-    pb::Version version;
-    damaged = !version.ParseFromArray(payload.data(), static_cast<int>(payload.size()));
-    if (damaged) return false;
+    const auto version = ParseVersion(payload);
+    if (!version.ok()) {
+      parsed = version.error();
+      return false;
+    }
     ObjectInfo object;
-    object.last_modified_us = static_cast<int64_t>(version.commit_us());
-    for (const pb::Pair& pair : version.metadata()) object.metadata.emplace_back(pair.name(), pair.value());
+    object.last_modified_us = static_cast<int64_t>(version->commit_us());
+    for (const pb::Pair& pair : version->metadata()) object.metadata.emplace_back(pair.name(), pair.value());
     moments.push_back(static_cast<uint64_t>(SnapshotTimeUs(object, /*store_reads_as_of=*/true)));
     return true;
   }));
-  if (damaged) return Damaged();
+  RETURN_IF_ERROR(parsed);
   return moments;
 }
 
@@ -116,8 +118,7 @@ class Thinner {
 
 // False: there is nothing to do.
 Result<bool> Thinner::Begin() {
-  const CommitView::Overlay none;
-  const CommitView view(*core_.index, none, 0, [] { return uint64_t{0}; });
+  const CommitView view(*core_.index);
   ASSIGN_OR_RETURN(const pb::Bucket bucket, BucketIn(view, name_));
   id_ = bucket.id();
   cursor_ = VersionPrefix(id_);
@@ -140,9 +141,7 @@ Result<bool> Thinner::Collect(const OpContext& ctx) {
   int scanned = 0;
   for (it.Seek(cursor_); it.Valid() && it.key().starts_with(table); it.Next()) {
     if (++scanned % kScannedBetweenChecks == 0) RETURN_IF_ERROR(ctx.Check());
-    ASSIGN_OR_RETURN(const OpenedValue opened, OpenValue(it.key(), it.value()));
-    pb::Version version;
-    if (!version.ParseFromArray(opened.payload.data(), static_cast<int>(opened.payload.size()))) return Damaged();
+    ASSIGN_OR_RETURN(const pb::Version version, OpenVersion(it.key(), it.value()));
     RETURN_IF_ERROR(Consider(it.key(), version));
     cursor_ = std::string(it.key()) + '\0';
     if (candidates_.size() >= kMostRemoved || scanned >= kMostScanned) return true;
@@ -193,9 +192,7 @@ Status Thinner::BeginKey(std::string_view rows_of_key, const pb::Version& newest
   const std::string row = CurrentRow(id_, key_);
   ASSIGN_OR_RETURN(const auto value, core_.index->Get(row));
   if (!value) return {};
-  ASSIGN_OR_RETURN(const OpenedValue opened, OpenValue(row, *value));
-  pb::Version current;
-  if (!current.ParseFromArray(opened.payload.data(), static_cast<int>(opened.payload.size()))) return Damaged();
+  ASSIGN_OR_RETURN(const pb::Version current, OpenVersion(row, *value));
   newer_us_ = current.commit_us();
   return {};
 }

@@ -50,8 +50,7 @@ Result<uint64_t> BytesBelow(FileSystem& files, const OpContext& ctx, const std::
 }  // namespace
 
 Result<BucketUsage> EmbeddedStore::Usage(const OpContext& ctx, std::string_view bucket) {
-  const CommitView::Overlay none;
-  const CommitView view(*core_->index, none, 0, [] { return uint64_t{0}; });
+  const CommitView view(*core_->index);
   ASSIGN_OR_RETURN(const pb::Bucket row, BucketIn(view, bucket));
   BucketUsage usage;
   const ObjectCounts counts = core_->CountsOf(row.id());

@@ -3,7 +3,6 @@
 #include "base/str.h"
 
 namespace pailfs::store {
-namespace {
 
 Result<pb::Version> ParseVersion(std::string_view payload) {
   pb::Version version;
@@ -13,7 +12,10 @@ Result<pb::Version> ParseVersion(std::string_view payload) {
   return version;
 }
 
-}  // namespace
+Result<pb::Version> OpenVersion(std::string_view row, std::string_view value) {
+  ASSIGN_OR_RETURN(const OpenedValue opened, OpenValue(row, value));
+  return ParseVersion(opened.payload);
+}
 
 Result<pb::Body> BodyIn(const CommitView& view, BodyId body) {
   ASSIGN_OR_RETURN(const auto payload, view.Get(BodyRow(body)));

@@ -13,6 +13,11 @@
 
 namespace pailfs::store {
 
+// The payload of a row of C or V; kCorrupt.
+Result<pb::Version> ParseVersion(std::string_view payload);
+// A row as it is stored.
+Result<pb::Version> OpenVersion(std::string_view row, std::string_view value);
+
 struct BucketState {
   BucketId id = 0;
   VersioningState versioning = VersioningState::kOff;
