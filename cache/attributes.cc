@@ -187,9 +187,9 @@ Result<uint64_t> Engine::Seek(const OpContext& ctx, Ino ino, uint64_t offset, Se
 
 // --- extended attributes ---
 
-Result<std::string> Engine::VirtualXattr(const Inode& inode, std::string_view full_name) {
+Result<std::string> Engine::VirtualXattr(const Inode& inode, std::string_view name) {
   const InodeRecord& record = inode.record;
-  const std::string_view name = full_name.substr(kVirtualPrefix.size());
+  name.remove_prefix(kVirtualPrefix.size());
   if (name == "state") {
     return std::string(inode.last_error         ? "error"
                        : inode.stepping         ? "uploading"
@@ -199,7 +199,7 @@ Result<std::string> Engine::VirtualXattr(const Inode& inode, std::string_view fu
   if (name == "etag" && record.origin) return record.origin->etag;
   if (name == "version_id" && record.origin && !record.origin->version_id.empty()) return record.origin->version_id;
   if (name == "storage_class" && record.origin) return std::string("STANDARD");
-  return past_.VirtualXattr(inode, full_name);
+  return past_.VirtualXattr(inode, name);
 }
 
 Result<std::string> Engine::GetXattr(Ino ino, std::string_view name) {

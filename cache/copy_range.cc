@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "base/log.h"
-#include "base/str.h"
 #include "cache/engine.h"
 
 namespace pailfs::cache {

@@ -136,6 +136,8 @@ class Engine : public MountCache {
   Status CheckBucket();
   Status BeginGeneration(uint64_t epoch);
   Status RecoverTree(bool after_power_loss);
+  // Of an inode in meta.
+  Result<BlockMap> StoredBlocks(Ino ino) REQUIRES(core_.mu);
   Result<bool> IsAllOfOrigin(const InodeRecord& record) REQUIRES(core_.mu);
   Status RecoverContent(const InodePtr& inode, bool after_power_loss) REQUIRES(core_.mu);
   Status ForgetClean(const InodePtr& inode) REQUIRES(core_.mu);

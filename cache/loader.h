@@ -69,6 +69,9 @@ class Loader {
   // The record of an object that was seen for the first time.
   InodeRecord RecordOf(const ObjectInfo& info, Ino ino, Ino parent, std::string name) const;
   InodeRecord DefaultDirectory(Ino ino, Ino parent, std::string name) const;
+  // nullopt: there is no such object or version.
+  Result<std::optional<ObjectInfo>> HeadIfThere(const OpContext& ctx, std::string_view key,
+                                                const VersionSelector& version = {});
   // An object "a" may be followed by the prefix "a/" on a later page: takes such objects out of `page`.
   static std::vector<ObjectInfo> HoldBack(ListPage* page);
 
@@ -117,8 +120,6 @@ class Loader {
   Result<bool> MayBeDropped(const Dentry& entry, const std::string& prefix) REQUIRES(core_.mu);
   Status Drop(const InodePtr& dir, const Dentry& entry, std::vector<Changed>* changed) REQUIRES(core_.mu);
   void TellKernel(const std::vector<Changed>& changed);
-  Result<std::optional<ObjectInfo>> HeadIfThere(const OpContext& ctx, std::string_view key,
-                                                const VersionSelector& version = {});
   Result<bool> IsDirectory(const OpContext& ctx, const std::string& common_prefix);
 
   // --- revalidate.cc ---

@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <ctime>
 
+#include "base/str.h"
+
 namespace pailfs::cache {
 namespace {
 
@@ -201,13 +203,6 @@ std::optional<int64_t> DaysAgo(int64_t now_us, int days, bool midnight) {
   return seconds < 0 ? std::nullopt : std::optional(MomentOf(seconds, std::nullopt));
 }
 
-std::tm UtcOf(int64_t time_us) {
-  const time_t seconds = time_us / kSecondUs;
-  std::tm utc{};
-  gmtime_r(&seconds, &utc);
-  return utc;
-}
-
 }  // namespace
 
 std::optional<int64_t> ParseMoment(std::string_view text, int64_t now_us) {
@@ -222,10 +217,7 @@ std::optional<int64_t> ParseMoment(std::string_view text, int64_t now_us) {
 }
 
 std::string FormatMoment(int64_t time_us) {
-  const std::tm utc = UtcOf(time_us);
-  char text[40];
-  const size_t length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return {text, length};
+  return FormatTimeUtc(time_us * 1000);
 }
 
 std::string FormatMomentExactly(int64_t time_us) {

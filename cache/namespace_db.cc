@@ -229,6 +229,14 @@ Status NamespaceDb::VisitMetaInodes(const std::function<Status(InodeRecord)>& vi
   return it.status();
 }
 
+Result<uint64_t> NamespaceDb::CountListedFrom(Ino first) const {
+  uint64_t count = 0;
+  KvIterator it = listing_->NewIterator();
+  for (it.Seek(Row('I', first)); it.Valid() && it.key().starts_with("I"); it.Next()) ++count;
+  RETURN_IF_ERROR(it.status());
+  return count;
+}
+
 Result<std::vector<InodeRecord>> NamespaceDb::ListedFrom(Ino first, size_t limit) const {
   std::vector<InodeRecord> records;
   KvIterator it = listing_->NewIterator();

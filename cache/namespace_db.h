@@ -85,6 +85,8 @@ class NamespaceDb {
   bool ListingComplete(Ino dir) const;
   // In whatever generation.
   Result<bool> WasListed(Ino dir) const;
+  // How many inodes of listing have numbers from `first` on; nothing but their keys is read.
+  Result<uint64_t> CountListedFrom(Ino first) const;
   // Up to `limit` inodes of listing with numbers from `first` on, in order.
   Result<std::vector<InodeRecord>> ListedFrom(Ino first, size_t limit) const;
   Result<std::vector<std::pair<uint32_t, std::string>>> BlockRows(Ino ino, bool in_meta) const;

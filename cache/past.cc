@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <span>
 #include <unordered_set>
 
 #include "base/hash.h"
@@ -29,7 +30,6 @@ constexpr int64_t kCommittedUs = int64_t{60} * 1'000'000;
 constexpr int64_t kProbedAgainUs = 10'000'000;
 // More inodes of the past than this are too much: what is known of it is dropped.
 constexpr uint64_t kMostInodes = 1'000'000;
-constexpr std::string_view kVirtualPrefix = "user.pailfs.";
 
 bool IsInUse(const InodePtr& inode) {
   return inode != nullptr && (inode->opens > 0 || inode->directory_opens > 0 || inode->loading);
@@ -46,7 +46,6 @@ Past::Past(Core& core, Loader& loader) : core_(core), loader_(loader) {
 }
 
 void Past::Stop() {
-  stop_.request_stop();
   asking_.reset();
 }
 
@@ -135,7 +134,7 @@ Result<bool> Past::IsKnownAlive(const PastPlace& moment) {
   if (!exists) return false;
   ASSIGN_OR_RETURN(const InodePtr inode, core_.Get(ino));
   if (inode->record.past->alive && IsSettled(moment)) return true;
-  if (!Holds(*inode->record.past, Want::kFresh)) return false;
+  if (!Holds(*inode->record.past, Knowledge::kFresh)) return false;
   return core_.db->HasChildren(ino);
 }
 
@@ -204,7 +203,7 @@ Result<Ino> Past::Lookup(const OpContext& ctx, const InodePtr& dir, std::string_
     if (!dir->record.past) return Error{Errc::kNotADirectory, "not a directory"};
     place = *dir->record.past;
     if (place.kind == Kind::kTree) {
-      const bool all = Holds(place, Want::kFresh);
+      const bool all = Holds(place, Knowledge::kFresh);
       auto found = known();
       if (all || (found.ok() && IsSettled(place))) return found;
       probe = !IsHashedName(name) && ++dir->probes <= kProbesBeforeListing;
@@ -216,11 +215,11 @@ Result<Ino> Past::Lookup(const OpContext& ctx, const InodePtr& dir, std::string_
     case Kind::kVersions:
       return LookupVersions(ctx, dir, place, name);
     case Kind::kFile:
-      RETURN_IF_ERROR(Load(ctx, dir, Want::kKnown));
+      RETURN_IF_ERROR(Load(ctx, dir, Knowledge::kAny));
       break;
     case Kind::kTree:
       if (!probe) {
-        RETURN_IF_ERROR(Load(ctx, dir, Want::kFresh));
+        RETURN_IF_ERROR(Load(ctx, dir, Knowledge::kFresh));
         break;
       }
       ASSIGN_OR_RETURN(const auto entry, Probe(ctx, place, name));
@@ -244,9 +243,9 @@ bool Past::IsFinal(const PastPlace& place, int64_t listed_us) const {
   return listed_us - place.time_us >= (core_.capabilities.sole_owner ? kCommittedUs : kSettledUs);
 }
 
-bool Past::Holds(const PastPlace& place, Want want) const {
+bool Past::Holds(const PastPlace& place, Knowledge want) const {
   if (place.listed_us == 0) return false;
-  if (want == Want::kKnown || IsFinal(place, place.listed_us)) return true;
+  if (want == Knowledge::kAny || IsFinal(place, place.listed_us)) return true;
   int64_t valid_us = core_.options.ttl_ns.value_or(0) / 1000;
   if (place.kind == Kind::kTree) valid_us = std::max(valid_us, place.listed_us - place.time_us);
   const int64_t age_us = NowUs() - place.listed_us;
@@ -255,10 +254,10 @@ bool Past::Holds(const PastPlace& place, Want want) const {
 
 bool Past::IsLocal(const Inode& dir) const {
   const auto& place = dir.record.past;
-  return place && place->kind == Kind::kTree && Holds(*place, Want::kFresh);
+  return place && place->kind == Kind::kTree && Holds(*place, Knowledge::kFresh);
 }
 
-Status Past::Load(const OpContext& ctx, const InodePtr& dir, Want want) {
+Status Past::Load(const OpContext& ctx, const InodePtr& dir, Knowledge want) {
   PastPlace place;
   bool too_many = false;
   {
@@ -316,6 +315,25 @@ Status Past::LoadEntries(const OpContext& ctx, const InodePtr& dir, const PastPl
   return Error{Errc::kCorrupt, "a row of the cache's listing is damaged"};
 }
 
+void Past::EnterName(Ino dir, const std::string& name, Ino ino, uint32_t type, Listed* listed, Transaction& txn) {
+  core_.db->PutDentry(txn, dir, {name, ino, type}, /*in_meta=*/false);
+  listed->seen.push_back(CookieOfName(name));
+  if (type == S_IFDIR) ++listed->subdirectories;
+}
+
+Status Past::EnterPlaces(Ino dir, const std::vector<std::pair<std::string, PastPlace>>& places, Listed* listed) {
+  for (size_t at = 0; at < places.size(); at += kRowsPerBatch) {
+    MutexLock lock(core_.mu);
+    Transaction txn;
+    for (const auto& [name, place] : std::span(places).subspan(at, std::min(kRowsPerBatch, places.size() - at))) {
+      ASSIGN_OR_RETURN(const Ino ino, PutDirectory(place, dir, name, nullptr, txn));
+      EnterName(dir, name, ino, S_IFDIR, listed, txn);
+    }
+    RETURN_IF_ERROR(core_.Commit(txn));
+  }
+  return {};
+}
+
 Status Past::Apply(Ino dir, const PastPlace& place, const std::vector<Entry>& entries, Listed* listed) {
   std::unordered_set<std::string_view> directories;
   for (const Entry& entry : entries) {
@@ -333,13 +351,10 @@ Status Past::Apply(Ino dir, const PastPlace& place, const std::vector<Entry>& en
     if (entry.is_directory) {
       const PastPlace below{Kind::kTree, place.root, StrCat(place.prefix, entry.segment, "/"), place.time_us};
       ASSIGN_OR_RETURN(ino, PutDirectory(below, dir, name, &entry, txn));
-      ++listed->subdirectories;
     } else {
       ASSIGN_OR_RETURN(ino, PutFile(*entry.object, dir, name, txn));
     }
-    const uint32_t type = entry.is_directory ? S_IFDIR : S_IFREG;
-    core_.db->PutDentry(txn, dir, {name, ino, type}, /*in_meta=*/false);
-    listed->seen.push_back(CookieOfName(name));
+    EnterName(dir, name, ino, entry.is_directory ? S_IFDIR : S_IFREG, listed, txn);
   }
   return core_.Commit(txn);
 }
@@ -392,9 +407,9 @@ Status Past::LoadDetails(const OpContext& ctx, const InodePtr& inode) {
     ASSIGN_OR_RETURN(marker, NewestVersion(ctx, place.prefix));
   }
   if (marker && !marker->has_metadata) {
-    auto whole = core_.store.Head(ctx, marker->key, {.version_id = marker->version_id, .as_of_us = {}});
-    if (!whole.ok() && !whole.Is(Errc::kNotFound)) return std::move(whole).error();
-    if (whole.ok()) marker = std::move(*whole);
+    ASSIGN_OR_RETURN(auto whole,
+                     loader_.HeadIfThere(ctx, marker->key, {.version_id = marker->version_id, .as_of_us = {}}));
+    if (whole) marker = std::move(whole);
   }
   MutexLock lock(core_.mu);
   InodeRecord& record = inode->record;
@@ -414,20 +429,16 @@ Status Past::LoadDetails(const OpContext& ctx, const InodePtr& inode) {
 }
 
 Result<std::string> Past::VirtualXattr(const Inode& inode, std::string_view name) {
-  const InodeRecord& record = inode.record;
-  const std::string_view what = name.substr(kVirtualPrefix.size());
-  const bool is_moment = record.past && record.past->kind == Kind::kTree && record.past->prefix == record.past->root;
-  if (what == "snapdir" && record.IsDirectory()) {
+  const auto& place = inode.record.past;
+  if (name == "snapdir" && inode.record.IsDirectory()) {
     if (core_.options.snapshot_view == SnapshotView::kOff) return std::string();
     return StrCat(core_.options.snapshot_name, "/", core_.options.versions_name);
   }
-  if (what == "time" && record.past && record.past->kind == Kind::kTree) {
-    return FormatMomentExactly(record.past->time_us);
-  }
-  if (what == "snapshot" && is_moment && record.past->named) return std::string("named");
-  if (name == kHistoryXattr && record.past && record.past->kind == Kind::kFile) {
-    const auto stored = record.xattrs.find(std::string(kHistoryXattr));
-    return stored == record.xattrs.end() ? std::string() : stored->second;
+  if (name == "time" && place && place->kind == Kind::kTree) return FormatMomentExactly(place->time_us);
+  if (name == "snapshot" && place && place->named && place->prefix == place->root) return std::string("named");
+  if (name == "history" && place && place->kind == Kind::kFile) {
+    const auto stored = inode.record.xattrs.find(std::string(kHistoryXattr));
+    return stored == inode.record.xattrs.end() ? std::string() : stored->second;
   }
   return Error{Errc::kNoData, "no such attribute"};
 }
@@ -435,12 +446,7 @@ Result<std::string> Past::VirtualXattr(const Inode& inode, std::string_view name
 // --- bounds ---
 
 Status Past::Recover() {
-  uint64_t count = 0;
-  for (Ino first = kPastBits; first != 0;) {
-    ASSIGN_OR_RETURN(const auto some, core_.db->ListedFrom(first, kRowsPerBatch));
-    count += some.size();
-    first = some.empty() ? 0 : some.back().ino + 1;
-  }
+  ASSIGN_OR_RETURN(const uint64_t count, core_.db->CountListedFrom(kPastBits));
   {
     MutexLock lock(core_.mu);
     inodes_ = count;

@@ -46,8 +46,7 @@ class Past {
   // Of a name in a directory of the past. kNotFound.
   Result<Ino> Lookup(const OpContext& ctx, const InodePtr& dir, std::string_view name);
   // All entries of a directory of the past are in the databases afterwards.
-  enum class Want : uint8_t { kKnown, kFresh };
-  Status Load(const OpContext& ctx, const InodePtr& dir, Want want);
+  Status Load(const OpContext& ctx, const InodePtr& dir, Loader::Knowledge want);
   // Makes the attributes of an inode of the past known.
   Status LoadDetails(const OpContext& ctx, const InodePtr& inode);
   // Lookup and Load would not ask the bucket.
@@ -61,11 +60,12 @@ class Past {
   Status RemoveSnapshot(const OpContext& ctx, const InodePtr& dir, std::string_view name);
   Status RenameSnapshot(const OpContext& ctx, const InodePtr& dir, std::string_view name, std::string_view new_name);
 
-  // user.pailfs.time, .snapshot, .snapdir, .history; kNoData.
+  // What follows user.pailfs.: time, snapshot, snapdir, history; kNoData.
   Result<std::string> VirtualXattr(const Inode& inode, std::string_view name) REQUIRES(core_.mu);
 
  private:
   using Kind = PastPlace::Kind;
+  using Knowledge = Loader::Knowledge;
   static constexpr uint32_t kProbesBeforeListing = 8;
   // Newest first, a line for each version and delete marker: "<time>~<id>", "<time>~<id> deleted".
   static constexpr std::string_view kHistoryXattr = "user.pailfs.history";
@@ -80,6 +80,8 @@ class Past {
   };
   // What a listing found: an object, or a directory with its marker.
   struct Entry {
+    // The directory below `prefix` that the keys with the longer prefix `below` are in.
+    static Entry Directory(const std::string& prefix, const std::string& below, bool marker_known);
     std::string segment;
     bool is_directory = false;
     bool marker_known = false;  // of directories: `object` is the marker, or there is none
@@ -107,13 +109,18 @@ class Past {
   Result<Ino> PutFile(const ObjectInfo& info, Ino parent, std::string_view name, Transaction& txn) REQUIRES(core_.mu);
   Result<InodePtr> DirectoryAt(const PastPlace& place, Ino parent, std::string_view name);
   Status LoadEntries(const OpContext& ctx, const InodePtr& dir, const PastPlace& place, Listed* listed);
+  // Enters one name of a directory.
+  void EnterName(Ino dir, const std::string& name, Ino ino, uint32_t type, Listed* listed, Transaction& txn)
+      REQUIRES(core_.mu);
+  // Enters names that lead to other places.
+  Status EnterPlaces(Ino dir, const std::vector<std::pair<std::string, PastPlace>>& places, Listed* listed);
   // Enters names of a directory as it was.
   Status Apply(Ino dir, const PastPlace& place, const std::vector<Entry>& entries, Listed* listed);
   Listed BeginListing();
   // All entries are in `listed`, by a listing that began then. False: some were dropped meanwhile.
   Result<bool> NoteListed(const InodePtr& dir, Listed listed, int64_t began_us);
   Status LoadOnce(const OpContext& ctx, const InodePtr& dir, const PastPlace& place);
-  bool Holds(const PastPlace& place, Want want) const;
+  bool Holds(const PastPlace& place, Loader::Knowledge want) const;
   // What was found of the moment is not asked for again.
   bool IsSettled(const PastPlace& place) const;
   // What was listed of the moment at `listed_us` is true for ever.
@@ -134,6 +141,8 @@ class Past {
   Result<std::vector<Entry>> Living(const OpContext& ctx, const PastPlace& place,
                                     const std::vector<std::string>& common, const Flat& flat,
                                     std::vector<std::pair<std::string, Flat>>* whole);
+  // Objects of the directory itself, without its marker.
+  static void AddObjects(const PastPlace& place, std::vector<ObjectInfo> objects, std::vector<Entry>* entries);
   // A directory of which everything is in `objects`, with all below.
   Status ApplyTree(Ino dir, const PastPlace& place, std::span<const ObjectInfo> objects, Listed* listed);
   // Likewise of a directory below that is known to its parent.
@@ -143,10 +152,8 @@ class Past {
   Result<bool> AnyAt(const OpContext& ctx, const std::string& prefix, int64_t time_us, Flat* flat);
 
   // --- past_versions.cc: versions of files ---
-  // Versions of the keys under a prefix, in order, until `visit` returns false; and common prefixes.
-  Status VisitVersions(const OpContext& ctx, const std::string& prefix, const std::string& delimiter,
-                       const std::function<bool(ObjectInfo)>& visit,
-                       const std::function<void(const std::string&)>& visit_prefix);
+  // All versions and delete markers of the key, newest first, until `visit` returns false.
+  Status VisitVersionsOf(const OpContext& ctx, const std::string& key, const std::function<bool(ObjectInfo)>& visit);
   // That is no deletion; nullopt: there is none.
   Result<std::optional<ObjectInfo>> NewestVersion(const OpContext& ctx, const std::string& key);
   Result<Ino> LookupVersions(const OpContext& ctx, const InodePtr& dir, const PastPlace& place, std::string_view name);
@@ -177,7 +184,6 @@ class Past {
 
   Core& core_;
   Loader& loader_;
-  std::stop_source stop_;
   std::unique_ptr<ThreadPool> asking_;        // null without background threads
   uint64_t inodes_ GUARDED_BY(core_.mu) = 0;  // rows made, about
   uint64_t discards_ GUARDED_BY(core_.mu) = 0;

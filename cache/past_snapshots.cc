@@ -78,14 +78,12 @@ Result<Ino> Past::LookupMoment(const OpContext& ctx, const InodePtr& dir, const 
 
 Status Past::LoadMoments(const OpContext& ctx, Ino dir, const PastPlace& place, Listed* listed) {
   if (!ShowsHistory()) return {};
-  struct Shown {
-    std::string name;
-    int64_t time_us;
-    bool named;
+  std::vector<std::pair<std::string, PastPlace>> shown;
+  const auto show = [&](const std::string& name, int64_t time_us, bool named) {
+    shown.emplace_back(name, PastPlace{Kind::kTree, place.prefix, place.prefix, time_us, named});
   };
-  std::vector<Shown> shown;
   ASSIGN_OR_RETURN(const auto snapshots, Snapshots(ctx));
-  for (const Snapshot& snapshot : snapshots) shown.push_back({snapshot.name, snapshot.time_us, true});
+  for (const Snapshot& snapshot : snapshots) show(snapshot.name, snapshot.time_us, /*named=*/true);
   ASSIGN_OR_RETURN(const auto first_us, FirstVersionUs(ctx, place.prefix));
   std::vector<int64_t> moments;
   const int64_t now_us = NowUs();
@@ -96,19 +94,9 @@ Status Past::LoadMoments(const OpContext& ctx, Ino dir, const PastPlace& place, 
   std::sort(moments.begin(), moments.end());
   moments.erase(std::unique(moments.begin(), moments.end()), moments.end());
   for (const int64_t moment : moments) {
-    if (first_us && *first_us <= moment && moment <= now_us) shown.push_back({FormatMoment(moment), moment, false});
+    if (first_us && *first_us <= moment && moment <= now_us) show(FormatMoment(moment), moment, /*named=*/false);
   }
-  MutexLock lock(core_.mu);
-  Transaction txn;
-  for (const Shown& one : shown) {
-    PastPlace moment{Kind::kTree, place.prefix, place.prefix, one.time_us};
-    moment.named = one.named;
-    ASSIGN_OR_RETURN(const Ino ino, PutDirectory(moment, dir, one.name, nullptr, txn));
-    core_.db->PutDentry(txn, dir, {one.name, ino, S_IFDIR}, /*in_meta=*/false);
-    listed->seen.push_back(CookieOfName(one.name));
-    ++listed->subdirectories;
-  }
-  return core_.Commit(txn);
+  return EnterPlaces(dir, shown, listed);
 }
 
 Result<std::optional<int64_t>> Past::FirstVersionUs(const OpContext& ctx, const std::string& prefix) {

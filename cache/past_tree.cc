@@ -36,6 +36,19 @@ std::span<const ObjectInfo> Under(std::span<const ObjectInfo> objects, const std
 
 }  // namespace
 
+Past::Entry Past::Entry::Directory(const std::string& prefix, const std::string& below, bool marker_known) {
+  const std::string_view segment = std::string_view(below).substr(prefix.size());
+  return {std::string(segment.substr(0, segment.find('/'))), true, marker_known, {}};
+}
+
+void Past::AddObjects(const PastPlace& place, std::vector<ObjectInfo> objects, std::vector<Entry>* entries) {
+  for (ObjectInfo& info : objects) {
+    if (info.key == place.prefix) continue;
+    std::string segment = info.key.substr(place.prefix.size());
+    entries->push_back({std::move(segment), false, false, std::move(info)});
+  }
+}
+
 Status Past::LoadTree(const OpContext& ctx, const InodePtr& dir, const PastPlace& place, Listed* listed) {
   if (core_.capabilities.as_of) return LoadAsOf(ctx, dir->ino, place, listed);
   return LoadFromVersions(ctx, dir->ino, place, listed);
@@ -57,43 +70,27 @@ Status Past::LoadAsOf(const OpContext& ctx, Ino dir, const PastPlace& place, Lis
     std::vector<Entry> entries;
     for (const std::string& common : page.common_prefixes) {
       if (IsReserved(common)) continue;
-      Entry entry{common.substr(place.prefix.size(), common.size() - place.prefix.size() - 1), true, true, {}};
+      Entry entry = Entry::Directory(place.prefix, common, /*marker_known=*/true);
       ASSIGN_OR_RETURN(entry.object, ObjectAt(ctx, common, place.time_us));
       entries.push_back(std::move(entry));
     }
     page.objects.insert(page.objects.begin(), std::make_move_iterator(held_back.begin()),
                         std::make_move_iterator(held_back.end()));
     held_back = Loader::HoldBack(&page);
-    for (ObjectInfo& info : page.objects) {
-      std::string segment = info.key.substr(place.prefix.size());
-      if (info.key != place.prefix) entries.push_back({std::move(segment), false, false, std::move(info)});
-    }
+    AddObjects(place, std::move(page.objects), &entries);
     RETURN_IF_ERROR(Apply(dir, place, entries, listed));
     if (request.continuation_token.empty()) return {};
   }
 }
 
 Result<std::optional<ObjectInfo>> Past::ObjectAt(const OpContext& ctx, const std::string& key, int64_t time_us) {
-  if (core_.capabilities.as_of) {
-    auto info = core_.store.Head(ctx, key, {.version_id = {}, .as_of_us = time_us});
-    if (info.Is(Errc::kNotFound)) return std::optional<ObjectInfo>();
-    if (!info.ok()) return std::move(info).error();
-    return std::optional<ObjectInfo>(std::move(*info));
-  }
-  ListVersionsRequest request;
-  request.prefix = key;
+  if (core_.capabilities.as_of) return loader_.HeadIfThere(ctx, key, {.version_id = {}, .as_of_us = time_us});
   VersionFold fold(time_us);
-  for (;;) {
-    RETURN_IF_ERROR(ctx.Check());
-    ASSIGN_OR_RETURN(ListVersionsPage page, core_.store.ListVersions(ctx, request));
-    for (ObjectInfo& version : page.versions) {
-      if (version.key != key) return fold.Finish();
-      fold.Add(std::move(version));
-    }
-    if (!page.truncated) return fold.Finish();
-    request.key_marker = page.next_key_marker;
-    request.version_id_marker = page.next_version_id_marker;
-  }
+  RETURN_IF_ERROR(VisitVersionsOf(ctx, key, [&fold](ObjectInfo version) {
+    fold.Add(std::move(version));
+    return true;
+  }));
+  return fold.Finish();
 }
 
 Result<bool> Past::AnyAt(const OpContext& ctx, const std::string& prefix, int64_t time_us, Flat* flat) {
@@ -117,13 +114,11 @@ Result<std::optional<Past::Entry>> Past::Probe(const OpContext& ctx, const PastP
   Flat below;
   ASSIGN_OR_RETURN(const bool is_directory, AnyAt(ctx, key + "/", place.time_us, &below));
   if (is_directory && NameOfKeySegment(entry.segment, KeySegmentKind::kDirectory) == name) {
-    entry.is_directory = true;
+    entry.is_directory = entry.marker_known = true;
     if (core_.capabilities.as_of) {
-      entry.marker_known = true;
       ASSIGN_OR_RETURN(entry.object, ObjectAt(ctx, key + "/", place.time_us));
-    } else {
-      entry.marker_known = true;
-      if (below.objects.front().key == key + "/") entry.object = std::move(below.objects.front());
+    } else if (below.objects.front().key == key + "/") {
+      entry.object = std::move(below.objects.front());
     }
     return std::optional(std::move(entry));
   }
@@ -194,7 +189,7 @@ Status Past::LoadFromVersions(const OpContext& ctx, Ino dir, const PastPlace& pl
     ListPage now;
     now.objects = std::move(held_back);
     const auto take = [&](std::optional<ObjectInfo> info) {
-      if (info && info->key != place.prefix) now.objects.push_back(std::move(*info));
+      if (info) now.objects.push_back(std::move(*info));
     };
     const std::string last_key = page.versions.empty() ? "" : page.versions.back().key;
     for (ObjectInfo& version : page.versions) take(fold.Add(std::move(version)));
@@ -205,10 +200,7 @@ Status Past::LoadFromVersions(const OpContext& ctx, Ino dir, const PastPlace& pl
     held_back = Loader::HoldBack(&now);
     std::vector<std::pair<std::string, Flat>> whole;
     ASSIGN_OR_RETURN(std::vector<Entry> entries, Living(ctx, place, page.common_prefixes, flat, &whole));
-    for (ObjectInfo& info : now.objects) {
-      std::string segment = info.key.substr(place.prefix.size());
-      entries.push_back({std::move(segment), false, false, std::move(info)});
-    }
+    AddObjects(place, std::move(now.objects), &entries);
     RETURN_IF_ERROR(Apply(dir, place, entries, listed));
     for (const auto& [prefix, below] : whole) RETURN_IF_ERROR(ApplyBelow(place, prefix, below.objects));
     if (!page.truncated) return {};
@@ -227,7 +219,7 @@ Result<std::vector<Past::Entry>> Past::Living(const OpContext& ctx, const PastPl
   std::vector<Question> questions;
   std::vector<Entry> living;
   const auto found = [&](const std::string& prefix, std::span<const ObjectInfo> objects, bool marker_known) {
-    Entry entry{prefix.substr(place.prefix.size(), prefix.size() - place.prefix.size() - 1), true, marker_known, {}};
+    Entry entry = Entry::Directory(place.prefix, prefix, marker_known);
     if (objects.front().key == prefix) entry.object = objects.front();
     living.push_back(std::move(entry));
   };
@@ -290,7 +282,7 @@ Status Past::ApplyTree(Ino dir, const PastPlace& place, std::span<const ObjectIn
     }
     const std::string prefix = place.prefix + rest.substr(0, slash + 1);
     const auto inside = Under(objects.subspan(at), prefix);
-    Entry entry{rest.substr(0, slash), true, true, {}};
+    Entry entry = Entry::Directory(place.prefix, prefix, /*marker_known=*/true);
     if (info.key == prefix) entry.object = info;
     entries.push_back(std::move(entry));
     below.emplace_back(prefix, inside);

@@ -35,8 +35,7 @@ Status Engine::LoadDetails(const OpContext& ctx, const InodePtr& inode) {
 }
 
 Status Engine::LoadEntries(const OpContext& ctx, const InodePtr& dir, Loader::Knowledge want) {
-  if (!IsPast(dir->ino)) return loader_.LoadDirectory(ctx, dir, want);
-  return past_.Load(ctx, dir, want == Loader::Knowledge::kFresh ? Past::Want::kFresh : Past::Want::kKnown);
+  return IsPast(dir->ino) ? past_.Load(ctx, dir, want) : loader_.LoadDirectory(ctx, dir, want);
 }
 
 Result<InodePtr> Engine::DirectoryOfMoments(Ino ino) {

@@ -23,20 +23,17 @@ std::string NameOfVersion(const ObjectInfo& version) {
 
 }  // namespace
 
-// Versions of keys from `prefix` on, in order, until `visit` returns false.
-Status Past::VisitVersions(const OpContext& ctx, const std::string& prefix, const std::string& delimiter,
-                           const std::function<bool(ObjectInfo)>& visit,
-                           const std::function<void(const std::string&)>& visit_prefix) {
+Status Past::VisitVersionsOf(const OpContext& ctx, const std::string& key,
+                             const std::function<bool(ObjectInfo)>& visit) {
   ListVersionsRequest request;
-  request.prefix = prefix;
-  request.delimiter = delimiter;
+  request.prefix = key;
   for (;;) {
     RETURN_IF_ERROR(ctx.Check());
     ASSIGN_OR_RETURN(ListVersionsPage page, core_.store.ListVersions(ctx, request));
     for (ObjectInfo& version : page.versions) {
-      if (!visit(std::move(version))) return {};
+      // The key itself comes first of all that begin with it.
+      if (version.key != key || !visit(std::move(version))) return {};
     }
-    for (const std::string& common : page.common_prefixes) visit_prefix(common);
     if (!page.truncated) return {};
     request.key_marker = page.next_key_marker;
     request.version_id_marker = page.next_version_id_marker;
@@ -45,13 +42,10 @@ Status Past::VisitVersions(const OpContext& ctx, const std::string& prefix, cons
 
 Result<std::optional<ObjectInfo>> Past::NewestVersion(const OpContext& ctx, const std::string& key) {
   std::optional<ObjectInfo> newest;
-  const auto is_other = [&](ObjectInfo version) {
-    if (version.key != key) return false;
-    if (version.is_delete_marker) return true;
-    newest = std::move(version);
-    return false;
-  };
-  RETURN_IF_ERROR(VisitVersions(ctx, key, "", is_other, [](const std::string&) {}));
+  RETURN_IF_ERROR(VisitVersionsOf(ctx, key, [&newest](ObjectInfo version) {
+    if (!version.is_delete_marker) newest = std::move(version);
+    return !newest;
+  }));
   return newest;
 }
 
@@ -59,7 +53,7 @@ Result<Ino> Past::LookupVersions(const OpContext& ctx, const InodePtr& dir, cons
                                  std::string_view name) {
   if (!ShowsHistory()) return Error{Errc::kNotFound, "the bucket keeps no versions"};
   if (IsHashedName(name)) {
-    RETURN_IF_ERROR(Load(ctx, dir, Want::kFresh));
+    RETURN_IF_ERROR(Load(ctx, dir, Knowledge::kFresh));
     MutexLock lock(core_.mu);
     ASSIGN_OR_RETURN(const auto dentry, core_.db->FindDentry(dir->ino, name));
     if (!dentry) return Error{Errc::kNotFound, "no such file"};
@@ -72,12 +66,11 @@ Result<Ino> Past::LookupVersions(const OpContext& ctx, const InodePtr& dir, cons
   ASSIGN_OR_RETURN(const auto newest, NewestVersion(ctx, found.prefix));
   bool is_file = newest && (named_as_file || newest->is_latest);
   if (!is_file && !named_as_file) {
-    bool any = false;
-    const auto is_below = [&any](const ObjectInfo&) {
-      any = true;
-      return false;
-    };
-    RETURN_IF_ERROR(VisitVersions(ctx, found.prefix + "/", "", is_below, [](const std::string&) {}));
+    ListVersionsRequest below;
+    below.prefix = found.prefix + "/";
+    below.max_keys = 1;
+    ASSIGN_OR_RETURN(const ListVersionsPage page, core_.store.ListVersions(ctx, below));
+    const bool any = !page.versions.empty();
     is_file = newest && !any;
     if (any) {
       found.kind = Kind::kVersions;
@@ -87,7 +80,7 @@ Result<Ino> Past::LookupVersions(const OpContext& ctx, const InodePtr& dir, cons
   if (!is_file && found.kind == Kind::kFile) return Error{Errc::kNotFound, "the bucket has no version of it"};
   ASSIGN_OR_RETURN(const InodePtr inode, DirectoryAt(found, dir->ino, name));
   // So that its history can be read.
-  if (is_file) RETURN_IF_ERROR(Load(ctx, inode, Want::kFresh));
+  if (is_file) RETURN_IF_ERROR(Load(ctx, inode, Knowledge::kFresh));
   return inode->ino;
 }
 
@@ -97,16 +90,24 @@ Status Past::LoadVersions(const OpContext& ctx, Ino dir, const PastPlace& place,
   if (!ShowsHistory()) return {};
   std::map<std::string, bool> files;  // are they there now?
   std::vector<std::string> directories;
-  const auto file = [&](const ObjectInfo& version) {
-    if (version.is_delete_marker || version.key == place.prefix) return true;
-    files[version.key.substr(place.prefix.size())] |= version.is_latest;
-    return true;
-  };
-  const auto directory = [&](const std::string& common) {
-    if (common != kReservedPrefix)
+  ListVersionsRequest request;
+  request.prefix = place.prefix;
+  request.delimiter = "/";
+  for (bool more = true; more;) {
+    RETURN_IF_ERROR(ctx.Check());
+    ASSIGN_OR_RETURN(const ListVersionsPage page, core_.store.ListVersions(ctx, request));
+    for (const ObjectInfo& version : page.versions) {
+      if (version.is_delete_marker || version.key == place.prefix) continue;
+      files[version.key.substr(place.prefix.size())] |= version.is_latest;
+    }
+    for (const std::string& common : page.common_prefixes) {
+      if (common == kReservedPrefix) continue;
       directories.push_back(common.substr(place.prefix.size(), common.size() - place.prefix.size() - 1));
-  };
-  RETURN_IF_ERROR(VisitVersions(ctx, place.prefix, "/", file, directory));
+    }
+    more = page.truncated;
+    request.key_marker = page.next_key_marker;
+    request.version_id_marker = page.next_version_id_marker;
+  }
   std::vector<std::pair<std::string, PastPlace>> entries;
   for (const std::string& segment : directories) {
     const auto beside = files.find(segment);
@@ -121,41 +122,27 @@ Status Past::LoadVersions(const OpContext& ctx, Ino dir, const PastPlace& place,
         !live && both.contains(segment) ? KeySegmentKind::kObjectBesideDirectory : KeySegmentKind::kObject;
     entries.emplace_back(NameOfKeySegment(segment, kind), PastPlace{Kind::kFile, place.root, place.prefix + segment});
   }
-  for (size_t at = 0; at < entries.size(); at += kRowsPerBatch) {
-    MutexLock lock(core_.mu);
-    Transaction txn;
-    for (const auto& [name, below] : std::span(entries).subspan(at, std::min(kRowsPerBatch, entries.size() - at))) {
-      ASSIGN_OR_RETURN(const Ino ino, PutDirectory(below, dir, name, nullptr, txn));
-      core_.db->PutDentry(txn, dir, {name, ino, S_IFDIR}, /*in_meta=*/false);
-      listed->seen.push_back(CookieOfName(name));
-      ++listed->subdirectories;
-    }
-    RETURN_IF_ERROR(core_.Commit(txn));
-  }
-  return {};
+  return EnterPlaces(dir, entries, listed);
 }
 
 Status Past::LoadFile(const OpContext& ctx, const InodePtr& dir, const PastPlace& place, Listed* listed) {
   std::vector<ObjectInfo> versions;
   std::string history;
   std::optional<int64_t> newest_us;
-  const auto take = [&](ObjectInfo version) {
-    if (version.key != place.prefix) return false;
+  RETURN_IF_ERROR(VisitVersionsOf(ctx, place.prefix, [&](ObjectInfo version) {
     newest_us = newest_us.value_or(version.last_modified_us);
     const std::string line = StrCat(NameOfVersion(version), version.is_delete_marker ? " deleted\n" : "\n");
     if (history.size() + line.size() <= kMaxXattrBytes) history += line;
     if (!version.is_delete_marker) versions.push_back(std::move(version));
     return true;
-  };
-  RETURN_IF_ERROR(VisitVersions(ctx, place.prefix, "", take, [](const std::string&) {}));
+  }));
   for (size_t at = 0; at < versions.size(); at += kRowsPerBatch) {
     MutexLock lock(core_.mu);
     Transaction txn;
     for (const ObjectInfo& version : std::span(versions).subspan(at, std::min(kRowsPerBatch, versions.size() - at))) {
       const std::string name = NameOfVersion(version);
       ASSIGN_OR_RETURN(const Ino ino, PutFile(version, dir->ino, name, txn));
-      core_.db->PutDentry(txn, dir->ino, {name, ino, S_IFREG}, /*in_meta=*/false);
-      listed->seen.push_back(CookieOfName(name));
+      EnterName(dir->ino, name, ino, S_IFREG, listed, txn);
     }
     RETURN_IF_ERROR(core_.Commit(txn));
   }

@@ -274,12 +274,17 @@ Status Engine::ForgetClean(const InodePtr& inode) {
   return core_.Commit(txn);
 }
 
+Result<BlockMap> Engine::StoredBlocks(Ino ino) {
+  ASSIGN_OR_RETURN(const auto rows, core_.db->BlockRows(ino, /*in_meta=*/true));
+  BlockMap blocks;
+  for (const auto& [segment, bits] : rows) RETURN_IF_ERROR(blocks.LoadSegment(segment, bits));
+  return blocks;
+}
+
 // Without a dirty block, and nothing behind what comes from the origin.
 Result<bool> Engine::IsAllOfOrigin(const InodeRecord& record) {
   if (record.size == 0 || record.size != record.limit()) return false;
-  ASSIGN_OR_RETURN(const auto rows, core_.db->BlockRows(record.ino, /*in_meta=*/true));
-  BlockMap blocks;
-  for (const auto& [segment, bits] : rows) RETURN_IF_ERROR(blocks.LoadSegment(segment, bits));
+  ASSIGN_OR_RETURN(const BlockMap blocks, StoredBlocks(record.ino));
   const uint64_t end = BlocksUpTo(record.limit());
   return blocks.FirstDirty(0, end) == end;
 }
@@ -318,18 +323,18 @@ Status Engine::RecoverContent(const InodePtr& inode, bool after_power_loss) {
       return core_.Commit(txn);
     }
   }
-  ASSIGN_OR_RETURN(const bool all_of_origin, IsAllOfOrigin(record));
-  // Nothing of it was here: the record tells all, and the copy is put together from its origin.
-  if (!stat.ok() && all_of_origin) return core_.Commit(txn);
+  if (!stat.ok()) {
+    // Where nothing of it was here the record tells all: it is put together from its origin.
+    ASSIGN_OR_RETURN(const bool all_of_origin, IsAllOfOrigin(record));
+    if (all_of_origin) return {};
+  }
   // The cache file's length is the truth: it is changed before the record is.
   record.size = stat.ok() ? stat->size_bytes : 0;
   if (record.origin) record.origin->limit = std::min(record.origin->limit, record.size);
   if (after_power_loss && record.limit() > 0) {
     // Clean blocks may be lost, dirty ones were synced: only these count as present.
     record.complete = false;
-    ASSIGN_OR_RETURN(const auto rows, core_.db->BlockRows(inode->ino, /*in_meta=*/true));
-    BlockMap blocks;
-    for (const auto& [segment, bits] : rows) RETURN_IF_ERROR(blocks.LoadSegment(segment, bits));
+    ASSIGN_OR_RETURN(BlockMap blocks, StoredBlocks(inode->ino));
     blocks.KeepOnlyDirty();
     for (const auto& [segment, bits] : blocks.TakeChangedSegments()) {
       core_.db->PutBlocks(txn, inode->ino, segment, bits, /*in_meta=*/true);
