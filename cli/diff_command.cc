@@ -1,11 +1,11 @@
 #include "cli/diff_command.h"
 
 #include <cerrno>
-#include <cstdio>
 #include <optional>
 
 #include "base/str.h"
 #include "cli/exit_codes.h"
+#include "cli/file_limit.h"
 #include "cli/text_output.h"
 #include "cli/tree_diff.h"
 
@@ -99,11 +99,7 @@ Result<int> Diff(const DiffRequest& request, const PastNamesReader& read_names) 
 int DiffCommand(const DiffRequest& request, const PastNamesReader& read_names) {
   RaiseFileLimit();
   const auto code = Diff(request, read_names);
-  if (std::fflush(stdout) != 0) {
-    Say(ErrnoError(errno, "standard output").message);
-    return kExitTrouble;
-  }
-  if (code.ok()) return *code;
+  if (code.ok()) return Finish(*code);
   Say(code.error().message);
   return kExitTrouble;  // "not found" too: 1 says that something is different
 }

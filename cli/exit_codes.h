@@ -34,7 +34,14 @@ inline int MountExitCode(Errc code) {
 }
 
 inline int CommandExitCode(Errc code) {
-  return code == Errc::kNotFound ? kExitNo : kExitTrouble;
+  switch (code) {
+    case Errc::kNotFound:
+    case Errc::kAlreadyExists:
+    case Errc::kNotEmpty:
+      return kExitNo;
+    default:
+      return kExitTrouble;
+  }
 }
 
 }  // namespace pailfs::cli

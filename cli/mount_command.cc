@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 
 #include "base/file_system.h"
@@ -16,14 +15,11 @@
 #include "cli/option_table.h"
 #include "cli/report.h"
 #include "cli/s3_connection.h"
+#include "cli/text_output.h"
 #include "fs/session.h"
 
 namespace pailfs::cli {
 namespace {
-
-void Say(std::string_view text) {
-  std::fprintf(stderr, "pailfs: %.*s\n", static_cast<int>(text.size()), text.data());
-}
 
 Status ApplyWords(const std::vector<std::string>& words, bool tolerate_unknown, MountSettings* settings) {
   for (const std::string& word : words) {

@@ -1,11 +1,9 @@
 #include "cli/mount_daemon.h"
 
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <cstdio>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -14,21 +12,15 @@
 #include "cli/control_address.h"
 #include "cli/control_server.h"
 #include "cli/exit_codes.h"
+#include "cli/file_limit.h"
 #include "cli/mount_signals.h"
 #include "cli/status_text.h"
+#include "cli/text_output.h"
 
 namespace pailfs::cli {
 namespace {
 
 constexpr int64_t kLogInterval_ns = 10'000'000'000;
-
-// The cache keeps a file open for each file in use.
-void RaiseFileLimit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 class Target : public ControlTarget {
  public:
@@ -62,15 +54,11 @@ class Target : public ControlTarget {
 // Shows what is left: on a terminal as one line that is written over, else in the log from time to time.
 class DrainProgress {
  public:
-  explicit DrainProgress(bool foreground) : terminal_(foreground && isatty(STDERR_FILENO) != 0) {}
-  ~DrainProgress() {
-    if (terminal_ && shown_) std::fputs("\r\033[K", stderr);
-  }
+  explicit DrainProgress(bool foreground) : line_(foreground) {}
   void Show(const cache::CacheStatus& status) {
     const std::string left = LeftToUpload(status.dirty_inodes, status.dirty_bytes, status.pending_deletes);
-    if (terminal_) {
-      std::fprintf(stderr, "\r\033[Kpailfs: uploading, %s left", left.c_str());
-      shown_ = true;
+    if (line_.visible()) {
+      line_.Show(StrCat("uploading, ", left, " left"));
       return;
     }
     const int64_t now_ns = SystemClock().MonotonicNs();
@@ -80,8 +68,7 @@ class DrainProgress {
   }
 
  private:
-  const bool terminal_;
-  bool shown_ = false;
+  ProgressLine line_;
   int64_t logged_ns_ = SystemClock().MonotonicNs();
 };
 

@@ -1,7 +1,6 @@
 #include "cli/node.h"
 
 #include <dirent.h>
-#include <sys/resource.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -10,15 +9,14 @@
 #include <memory>
 
 #include "base/str.h"
+#include "cache/posix_acl.h"
 
 namespace pailfs::cli {
 namespace {
 
-constexpr std::string_view kAccessAcl = "system.posix_acl_access";
-constexpr std::string_view kDefaultAcl = "system.posix_acl_default";
-
 bool IsOwnXattr(std::string_view name) {
-  return (name.starts_with("user.") && !name.starts_with("user.pailfs.")) || name == kAccessAcl || name == kDefaultAcl;
+  return (name.starts_with("user.") && !name.starts_with("user.pailfs.")) || name == cache::kAccessAclXattr ||
+         name == cache::kDefaultAclXattr;
 }
 
 // Those that a copy of `source` can have.
@@ -87,11 +85,9 @@ Owners OwnersWeCanKeep() {
   return geteuid() == 0 ? Owners::kKeep : Owners::kOurs;
 }
 
-void RaiseFileLimit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
+std::string JoinPath(std::string_view directory, std::string_view name) {
+  if (name.empty()) return std::string(directory);
+  return StrCat(directory, directory.ends_with('/') ? "" : "/", name);
 }
 
 Result<Node> Node::Find(int directory, const std::string& name) {

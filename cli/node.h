@@ -38,8 +38,8 @@ class Descriptor {
 enum class Owners : uint8_t { kKeep, kOurs };
 Owners OwnersWeCanKeep();
 
-// Each level of a tree that is walked keeps some open.
-void RaiseFileLimit();
+// The path of what has the name in the directory; of the directory itself, where `name` is empty.
+std::string JoinPath(std::string_view directory, std::string_view name);
 
 enum class Difference : uint8_t { kNone, kMetadata, kContent, kType };
 

@@ -18,11 +18,6 @@
 namespace pailfs::cli {
 namespace {
 
-int Fail(const Error& error) {
-  std::fprintf(stderr, "pailfs: %s\n", error.message.c_str());
-  return CommandExitCode(error.code);
-}
-
 // Runs `action` on the bucket and key that `place` names.
 template <typename Action>
 int OnBucket(const ObjectPlace& place, const Action& action) {
@@ -38,8 +33,7 @@ int OnBucket(const ObjectPlace& place, const Action& action) {
   const auto opened = OpenBucket(*source, settings.s3);
   if (!opened.ok()) return Fail(opened.error());
   const Status done = action(opened->bucket(), source->rest);
-  if (std::fflush(stdout) != 0) return Fail(ErrnoError(errno, "standard output"));
-  return done.ok() ? kExitOk : Fail(done.error());
+  return Finish(done.ok() ? kExitOk : Fail(done.error()));
 }
 
 template <typename Action>

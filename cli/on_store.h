@@ -1,21 +1,13 @@
 // What the commands on a store share.
 #pragma once
 
-#include <cstdio>
 #include <string>
 #include <string_view>
 
 #include "cli/compose.h"
-#include "cli/exit_codes.h"
+#include "cli/text_output.h"
 
 namespace pailfs::cli {
-
-// Says what went wrong; the exit code.
-inline int Fail(const Error& error) {
-  std::fprintf(stderr, "pailfs: %s\n", error.message.c_str());
-  const bool answer = error.code == Errc::kAlreadyExists || error.code == Errc::kNotEmpty;
-  return answer ? kExitNo : CommandExitCode(error.code);
-}
 
 // Runs `action` on the open store.
 template <typename Action>

@@ -19,11 +19,6 @@ namespace {
 
 constexpr char kNamesXattr[] = "user.pailfs.snapdir";
 
-std::string Join(std::string_view directory, std::string_view name) {
-  if (name.empty()) return std::string(directory);
-  return StrCat(directory, directory.ends_with('/') ? "" : "/", name);
-}
-
 Result<std::string> RealPath(const std::string& path) {
   const std::unique_ptr<char, void (*)(void*)> real(realpath(path.c_str(), nullptr), std::free);
   if (!real) return ErrnoError(errno, Printable(path));
@@ -79,15 +74,15 @@ Result<PastNames> ReadPastNames(const std::string& directory) {
 }
 
 std::string PastPlace::Live() const {
-  return Join(base, rest);
+  return JoinPath(base, rest);
 }
 
 std::string PastPlace::Snapshot(const std::string& time) const {
-  return Join(Join(Join(base, names.snapshot), time), rest);
+  return JoinPath(JoinPath(JoinPath(base, names.snapshot), time), rest);
 }
 
 std::string PastPlace::Versions() const {
-  return Join(Join(base, names.versions), rest);
+  return JoinPath(JoinPath(base, names.versions), rest);
 }
 
 Result<SplitPath> SplitLastName(const std::string& path) {
@@ -110,7 +105,7 @@ Result<SplitPath> SplitLastName(const std::string& path) {
 Result<PastPlace> FindPastPlace(const std::string& path, const PastNamesReader& read_names) {
   ASSIGN_OR_RETURN(SplitPath split, SplitLastName(path));
   if (split.name == ".") return PlaceOfDirectory(split.directory, read_names);
-  const std::string whole = Join(split.directory, split.name);
+  const std::string whole = JoinPath(split.directory, split.name);
   struct stat st {};
   if (lstat(whole.c_str(), &st) == 0) return PlaceOfExisting(whole, split, read_names);
   if (errno != ENOENT && errno != ENOTDIR) return ErrnoError(errno, Printable(path));
@@ -135,10 +130,10 @@ Status CheckTimeText(std::string_view time) {
 }
 
 Status CheckTimeIsKnown(const PastPlace& place, const std::string& time, const PastNamesReader& read_names) {
-  // The root of the mount was always there.
+  // The root of the mount was there for as long as anything was.
   PastPlace root{place.base, "", place.names};
   for (auto here = StatDirectory(root.base); here;) {
-    const std::string above = Join(root.base, "..");
+    const std::string above = JoinPath(root.base, "..");
     const auto parent = StatDirectory(above);
     if (!parent || parent->st_dev != here->st_dev || parent->st_ino == here->st_ino) break;
     auto names = read_names(above);
@@ -152,7 +147,7 @@ Status CheckTimeIsKnown(const PastPlace& place, const std::string& time, const P
     return there.error().With(Printable(root.Snapshot(time)));
   }
   return Error{Errc::kNotFound, StrCat("the mount knows no time and no snapshot '", Printable(time), "'; 'ls ",
-                                       Printable(Join(place.base, place.names.snapshot)), "' shows some")};
+                                       Printable(JoinPath(place.base, place.names.snapshot)), "' shows some")};
 }
 
 }  // namespace pailfs::cli

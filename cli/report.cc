@@ -15,13 +15,10 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/exit_codes.h"
+#include "cli/text_output.h"
 
 namespace pailfs::cli {
 namespace {
-
-void Say(std::string_view text) {
-  std::fprintf(stderr, "pailfs: %.*s\n", static_cast<int>(text.size()), text.data());
-}
 
 class ForegroundReport : public Report {
  public:

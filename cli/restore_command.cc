@@ -1,10 +1,9 @@
 #include "cli/restore_command.h"
 
-#include <cstdio>
-
 #include "base/clock.h"
 #include "base/str.h"
 #include "cli/exit_codes.h"
+#include "cli/file_limit.h"
 #include "cli/interrupt.h"
 #include "cli/text_output.h"
 #include "cli/tree_restore.h"
@@ -133,13 +132,7 @@ Result<int> Restore(const RestoreRequest& request, const PastNamesReader& read_n
 int RestoreCommand(const RestoreRequest& request, const PastNamesReader& read_names) {
   RaiseFileLimit();
   const auto code = Restore(request, read_names);
-  if (std::fflush(stdout) != 0) {
-    Say(ErrnoError(errno, "standard output").message);
-    return kExitTrouble;
-  }
-  if (code.ok()) return *code;
-  Say(code.error().message);
-  return CommandExitCode(code.error().code);
+  return Finish(code.ok() ? *code : Fail(code.error()));
 }
 
 }  // namespace pailfs::cli

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <tuple>
 
 #include "base/str.h"
@@ -23,14 +22,8 @@ struct NamedSnapshot {
   std::string name;
 };
 
-int Finish(const Status& status) {
-  if (std::fflush(stdout) != 0) {
-    Say(ErrnoError(errno, "standard output").message);
-    return kExitTrouble;
-  }
-  if (status.ok()) return kExitOk;
-  Say(status.error().message);
-  return status.Is(Errc::kAlreadyExists) ? kExitNo : CommandExitCode(status.error().code);
+int End(const Status& status) {
+  return Finish(status.ok() ? kExitOk : Fail(status.error()));
 }
 
 // The directory that holds the snapshots of what `path` is in. Found before it is used, so that kNotFound of what is
@@ -166,16 +159,16 @@ Error WhyNoSnapshot(int error_number, const std::string& name, const std::string
 }
 
 int CreateSnapshotCommand(const SnapshotRequest& request, const PastNamesReader& read_names) {
-  return Finish(Create(request, read_names));
+  return End(Create(request, read_names));
 }
 int ListSnapshotsCommand(const SnapshotRequest& request, const PastNamesReader& read_names) {
-  return Finish(List(request, read_names));
+  return End(List(request, read_names));
 }
 int DeleteSnapshotCommand(const SnapshotRequest& request, const PastNamesReader& read_names) {
-  return Finish(Delete(request, read_names));
+  return End(Delete(request, read_names));
 }
 int RenameSnapshotCommand(const SnapshotRequest& request, const PastNamesReader& read_names) {
-  return Finish(Rename(request, read_names));
+  return End(Rename(request, read_names));
 }
 
 }  // namespace pailfs::cli

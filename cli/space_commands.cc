@@ -7,15 +7,12 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "cli/exit_codes.h"
 #include "cli/on_store.h"
+#include "cli/text_output.h"
 
 namespace pailfs::cli {
 namespace {
-
-int Print(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  return std::fflush(stdout) == 0 ? kExitOk : Fail(ErrnoError(errno, "standard output"));
-}
 
 Result<std::vector<store::BucketInfo>> BucketsOf(store::EmbeddedStore& store, const std::string& name) {
   if (name.empty()) return store.ListBuckets();
@@ -160,7 +157,9 @@ template <typename Action>
 int PrintOnStore(const std::string& directory, const Action& action) {
   return OnStore(directory, [&action](store::EmbeddedStore& store) {
     const Result<std::string> text = action(store);
-    return text.ok() ? Print(*text) : Fail(text.error());
+    if (!text.ok()) return Fail(text.error());
+    Print(*text);
+    return Finish(kExitOk);
   });
 }
 

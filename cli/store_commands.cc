@@ -42,7 +42,7 @@ int CheckStoreCommand(const std::string& directory, const std::string& level) {
   const std::string path = AbsolutePath(directory);
   const auto report = store::CheckStore(PosixFileSystem(), path, depth);
   if (!report.ok()) {
-    std::fprintf(stderr, "pailfs: %s\n", report.error().message.c_str());
+    Say(report.error().message);
     return kExitTrouble;
   }
   for (const store::Finding& finding : report->findings) {

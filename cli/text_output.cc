@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 
 #include "base/str.h"
+#include "cli/exit_codes.h"
 
 namespace pailfs::cli {
 
@@ -14,6 +16,17 @@ void Print(std::string_view text) {
 
 void Say(std::string_view text) {
   std::fprintf(stderr, "pailfs: %.*s\n", static_cast<int>(text.size()), text.data());
+}
+
+int Fail(const Error& error) {
+  Say(error.message);
+  return CommandExitCode(error.code);
+}
+
+int Finish(int code) {
+  if (std::fflush(stdout) == 0) return code;
+  Say(ErrnoError(errno, "standard output").message);
+  return kExitTrouble;
 }
 
 std::string Printable(std::string_view text) {
@@ -59,7 +72,7 @@ void JsonLines::End() {
   if (on_) Print(first_ ? "]\n" : "\n]\n");
 }
 
-ProgressLine::ProgressLine() : terminal_(isatty(STDERR_FILENO) != 0) {}
+ProgressLine::ProgressLine(bool wanted) : terminal_(wanted && isatty(STDERR_FILENO) != 0) {}
 
 void ProgressLine::Show(std::string_view text) {
   if (!terminal_) return;

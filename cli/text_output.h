@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/error.h"
 #include "base/json.h"
 
 namespace pailfs::cli {
@@ -12,6 +13,11 @@ namespace pailfs::cli {
 void Print(std::string_view text);
 // To standard error: "pailfs: text" and a newline.
 void Say(std::string_view text);
+
+// Says what went wrong; the exit code of the command.
+int Fail(const Error& error);
+// The end of a command that printed: `code`, unless what it printed could not be written.
+int Finish(int code);
 
 // Control characters in names, keys and metadata must not reach a terminal: they come as \x1b.
 std::string Printable(std::string_view text);
@@ -33,10 +39,10 @@ class JsonLines {
   bool first_ = true;
 };
 
-// One line on a terminal (standard error) that is written over; nothing elsewhere.
+// One line on a terminal (standard error) that is written over; nothing elsewhere, nor when it is not `wanted`.
 class ProgressLine {
  public:
-  ProgressLine();
+  explicit ProgressLine(bool wanted = true);
   ~ProgressLine() { Clear(); }
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;

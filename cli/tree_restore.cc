@@ -12,10 +12,6 @@
 namespace pailfs::cli {
 namespace {
 
-std::string Below(const std::string& path, const std::string& name) {
-  return StrCat(path, path.ends_with('/') ? "" : "/", name);
-}
-
 bool Contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
@@ -144,7 +140,7 @@ void TreeRestore::RestoreEntries(const Node& source, const std::optional<Node>& 
   for (const std::string& name : *names) {
     if (observer_.StopRequested()) return;
     if (IsTemporaryName(name)) continue;
-    const std::string below = Below(path, name);
+    const std::string below = JoinPath(path, name);
     const auto entry = Node::Find(source.fd(), name);
     if (!entry.ok()) {
       Fail(below, entry.error());
@@ -168,7 +164,7 @@ void TreeRestore::DeleteExtra(const std::vector<std::string>& wanted, const Node
   for (const std::string& name : *names) {
     if (observer_.StopRequested()) return;
     if (std::binary_search(wanted.begin(), wanted.end(), name) && !IsTemporaryName(name)) continue;
-    const std::string below = Below(path, name);
+    const std::string below = JoinPath(path, name);
     const Status deleted = Delete(Spot{present.fd(), name}, present.st().st_dev, below);
     if (!deleted.ok()) Fail(below, deleted.error());
   }
@@ -181,16 +177,17 @@ Status TreeRestore::Delete(const Spot& spot, dev_t device, const std::string& pa
   if (node.IsDirectory()) {
     ASSIGN_OR_RETURN(const auto names, Names(node));
     for (const std::string& name : names) {
-      const std::string below = Below(path, name);
+      const std::string below = JoinPath(path, name);
       const Status deleted = Delete(Spot{node.fd(), name}, device, below);
       if (!deleted.ok()) return deleted.Is(Errc::kCancelled) ? deleted : deleted.error().With(name);
     }
   }
-  if (!options_.dry_run) RETURN_IF_ERROR(WaitUntilUploaded(spot));
   if (options_.dry_run) {
     observer_.OnPlan("delete", path);
-  } else if (unlinkat(spot.directory, spot.name.c_str(), node.IsDirectory() ? AT_REMOVEDIR : 0) != 0) {
-    return ErrnoError(errno, "deleting it");
+  } else {
+    RETURN_IF_ERROR(WaitUntilUploaded(spot));
+    const int flags = node.IsDirectory() ? AT_REMOVEDIR : 0;
+    if (unlinkat(spot.directory, spot.name.c_str(), flags) != 0) return ErrnoError(errno, "deleting it");
   }
   ++counts_.deleted;
   return {};

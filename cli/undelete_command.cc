@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <optional>
 
 #include "base/str.h"
 #include "cli/exit_codes.h"
+#include "cli/file_limit.h"
 #include "cli/file_versions.h"
 #include "cli/interrupt.h"
 #include "cli/node_copy.h"
@@ -14,10 +14,6 @@
 
 namespace pailfs::cli {
 namespace {
-
-std::string Below(const std::string& path, const std::string& name) {
-  return StrCat(path, path.ends_with('/') ? "" : "/", name);
-}
 
 class Watcher : public CopyObserver {
  public:
@@ -43,7 +39,7 @@ class Undeletion {
   uint64_t failed() const { return failed_; }
 
  private:
-  std::string Path(const std::string& rest) const { return rest.empty() ? place_.base : Below(place_.base, rest); }
+  std::string Path(const std::string& rest) const { return JoinPath(place_.base, rest); }
   void BringBackEntries(const std::string& rest, const Node& view);
   void BringBackFile(const std::string& rest, const Node& view);
   Status Copy(const std::string& rest, const Node& view, const FileVersion& version);
@@ -67,7 +63,7 @@ void Undeletion::BringBack(const std::string& rest, const Node& view) {
 
 void Undeletion::BringBackBelow(const std::string& rest) {
   // Its own view, not the one above it, which may be that of a file that once had its name.
-  const auto view = Node::FindDirectory(Below(Path(rest), place_.names.versions));
+  const auto view = Node::FindDirectory(JoinPath(Path(rest), place_.names.versions));
   if (view.Is(Errc::kNotFound)) return;
   if (!view.ok()) return Fail(rest, view.error());
   BringBackEntries(rest, *view);
@@ -79,7 +75,7 @@ void Undeletion::BringBackEntries(const std::string& rest, const Node& view) {
   for (const std::string& name : *names) {
     if (watcher_.StopRequested()) return;
     if (IsTemporaryName(name) || place_.names.Hides(name)) continue;
-    const std::string below = rest.empty() ? name : Below(rest, name);
+    const std::string below = rest.empty() ? name : JoinPath(rest, name);
     const auto live = Node::Look(AT_FDCWD, Path(below));
     if (!live.ok()) {
       Fail(below, live.error());
@@ -193,11 +189,7 @@ int UndeleteCommand(const UndeleteRequest& request, const PastNamesReader& read_
     Say("interrupted; the same command goes on where this one stopped");
     code = kExitTrouble;
   }
-  if (std::fflush(stdout) != 0) {
-    Say(ErrnoError(errno, "standard output").message);
-    return kExitTrouble;
-  }
-  return code;
+  return Finish(code);
 }
 
 }  // namespace pailfs::cli

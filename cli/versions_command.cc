@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <optional>
 
 #include "base/str.h"
@@ -22,8 +21,7 @@ struct History {
 };
 
 Error IsADirectory(const std::string& path, const PastPlace& place, bool exists) {
-  const std::string where =
-      exists ? StrCat(path, path.ends_with('/') ? "" : "/", place.names.versions) : place.Versions();
+  const std::string where = exists ? JoinPath(path, place.names.versions) : place.Versions();
   return Error{Errc::kIsADirectory, StrCat(Printable(path), exists ? " is" : " was", " a directory; 'ls ",
                                            Printable(where), "' lists the files that have versions in it")};
 }
@@ -118,11 +116,7 @@ int VersionsCommand(const VersionsRequest& request, const PastNamesReader& read_
     PrintTable(*history);
   }
   lines.End();
-  if (std::fflush(stdout) != 0) {
-    Say(ErrnoError(errno, "standard output").message);
-    return kExitTrouble;
-  }
-  return code;
+  return Finish(code);
 }
 
 }  // namespace pailfs::cli
